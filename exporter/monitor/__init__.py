@@ -1,0 +1,1 @@
+"""The only sender of MONITOR: bursts of raw lines with exact observation times, and what the lines mean."""

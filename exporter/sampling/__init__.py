@@ -1,0 +1,1 @@
+"""What is hot: counts and observed time become rates with error bars."""

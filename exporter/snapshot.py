@@ -1,0 +1,186 @@
+"""Frozen values that threads hand to each other, and the Board that holds the latest of each.
+
+A writer publishes a whole new value; a reader sees the old one or the new one and never waits.
+Rates are per second; times called `…_at` are on this process's monotonic clock, `window_end` on the server's.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Node:
+    """One server: the target it belongs to and its `host:port` (or `unix:PATH`)."""
+
+    target: str
+    addr: str
+
+
+class Source(StrEnum):
+    """Where the hot-key figures of a node come from: the closed set of `redis_sampling_source_info{source}`."""
+
+    MONITOR = "monitor"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class HotKey:
+    """One key's estimated rates over the window, with its 95 % interval; `key` is the raw name."""
+
+    db: int
+    key: bytes
+    rate: float
+    low: float
+    high: float
+    share: float
+    reads: float
+    writes: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRate:
+    """Accesses per second of all keys of one group in one database; the rest is in `other`."""
+
+    db: int
+    group: str
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class HotKeys:
+    """What one node's window knows at `window_end`.
+
+    `keys` are the most accessed first (up to 100), followed by those that are only recently hot.
+    `labelled` are the keys that the label budget lets into Prometheus.
+    """
+
+    window_end: float
+    window_seconds: float
+    observed_seconds: float
+    accesses_per_second: float
+    commands_per_second: float
+    duty_ratio: float
+    lag_seconds: float
+    window_keys: int
+    floor: float
+    over_threshold: int
+    keys: tuple[HotKey, ...]
+    labelled: frozenset[tuple[int, bytes]]
+    groups: tuple[GroupRate, ...]
+    taken_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingState:
+    """Which source is in use on a node and why; `window_up` says whether the figures are fresh."""
+
+    source: Source
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingTotals:
+    """What sampling has cost and seen since the start (all counters)."""
+
+    observed_seconds: float = 0.0
+    events: int = 0
+    bytes: int = 0
+    own_lines: int = 0
+    skipped_lines: int = 0
+    bursts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    skips: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    labels_suppressed: int = 0
+    last_success: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """What one published key is; None where unknown, `ttl_seconds` None where the key has no expiry."""
+
+    type: str | None
+    encoding: str | None
+    slot: int | None
+    memory_bytes: int | None
+    ttl_seconds: float | None
+    probed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Enrichment:
+    """Facts of the published keys of one node, by (db, key)."""
+
+    facts: Mapping[tuple[int, bytes], KeyFacts]
+    taken_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """What one INFO told, reduced to what health, the governor and the metrics need.
+
+    `down` is None while the node is up. `hit_ratio` maps `1m` and `5m` to a ratio without our own probes.
+    """
+
+    down: str | None
+    detail: str
+    role: str
+    server: str
+    version: str
+    run_id: str
+    latency_seconds: float | None
+    uptime_seconds: float | None
+    used_memory_bytes: int | None
+    maxmemory_bytes: int | None
+    total_memory_bytes: int | None
+    maxmemory_policy: str
+    ops_per_second: float
+    input_bytes_per_second: float
+    loading: bool
+    failover: bool
+    connected_clients: int | None
+    evicted_keys: int | None
+    hit_ratio: Mapping[str, float]
+    server_limit_bytes: int
+    last_success: float | None
+    taken_at: float
+
+
+Value = HotKeys | SamplingState | SamplingTotals | Enrichment | NodeStatus
+V = TypeVar("V", HotKeys, SamplingState, SamplingTotals, Enrichment, NodeStatus)
+
+
+class Board:
+    """The latest snapshot of each kind for each node. Publishing is one assignment; reading never blocks."""
+
+    def __init__(self, nodes: tuple[Node, ...] = ()) -> None:
+        self._nodes = nodes
+        self._latest: dict[tuple[Node, type], Value] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All known nodes, in the order of the configuration."""
+        return self._nodes
+
+    def publish(self, node: Node, value: Value) -> None:
+        """Make `value` the latest of its kind for `node`."""
+        with self._lock:
+            if node not in self._nodes:
+                self._nodes = (*self._nodes, node)
+            self._latest[node, type(value)] = value
+
+    def withdraw(self, node: Node, kind: type[Value]) -> None:
+        """Forget the latest snapshot of one kind: nothing is better than something wrong."""
+        self._latest.pop((node, kind), None)
+
+    def latest(self, node: Node, kind: type[V]) -> V | None:
+        """The latest snapshot of one kind, or None before the first."""
+        value = self._latest.get((node, kind))
+        return value if isinstance(value, kind) else None
