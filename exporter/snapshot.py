@@ -169,16 +169,23 @@ class Board:
         """All known nodes, in the order of the configuration."""
         return self._nodes
 
-    def publish(self, node: Node, value: Value) -> None:
-        """Make `value` the latest of its kind for `node`."""
+    def add(self, node: Node) -> None:
+        """A node is known from now on, even before anything was published for it."""
         with self._lock:
             if node not in self._nodes:
                 self._nodes = (*self._nodes, node)
-            self._latest[node, type(value)] = value
 
-    def withdraw(self, node: Node, kind: type[Value]) -> None:
-        """Forget the latest snapshot of one kind: nothing is better than something wrong."""
-        self._latest.pop((node, kind), None)
+    def keep(self, nodes: set[Node]) -> None:
+        """Forget every node that is not among `nodes`, and all that was published for it."""
+        with self._lock:
+            self._nodes = tuple(node for node in self._nodes if node in nodes)
+            self._latest = {key: value for key, value in self._latest.items() if key[0] in nodes}
+
+    def publish(self, node: Node, value: Value) -> None:
+        """Make `value` the latest of its kind for `node`. What a forgotten node publishes late is dropped."""
+        with self._lock:
+            if node in self._nodes:
+                self._latest[node, type(value)] = value
 
     def latest(self, node: Node, kind: type[V]) -> V | None:
         """The latest snapshot of one kind, or None before the first."""

@@ -1,0 +1,56 @@
+# `make run` and `make test` need Python 3.11+, pip, make and git; everything else they bring themselves, into .venv.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench soak clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The venv holds no pip of its own: Debian's python3-venv, which would bring one, is often not installed.
+INSTALL = PIP_USER=0 $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-input
+
+help: ## list what there is to make
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+run: $(VENV)/.run ## the main job: the demo, or with REDIS_URL=redis://… in the environment that server; page on port 9468
+	@if [[ -n "$${REDIS_URL:-}" ]]; then exec $(BIN)/hotkey-exporter serve; else exec $(BIN)/hotkey-exporter demo; fi
+
+test: $(VENV)/.test ## install what the whole suite needs, then check and test; APT=0 installs no Debian packages
+	@.ci/packages
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m pytest -q -m "not slow"
+
+check: $(VENV)/.test ## ruff, mypy, the layers of the imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.test ## every benchmark, one line of JSON each
+	@for file in benchmarks/[a-z]*.py; do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" | tail -n 1; done
+
+soak: $(VENV)/.test ## the long tests
+	@$(BIN)/python -m pytest -q -m slow --timeout 7200
+
+clean: ## remove the venv and all caches
+	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.run: pyproject.toml | $(BIN)/python
+	@echo "Installing into $(VENV) (once, about a minute) …"
+	@$(INSTALL) -e '.[demo]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	@echo "Installing the program and its test tools into $(VENV) (once, a minute or two) …"
+	@$(INSTALL) -e '.[demo,test]'
+	@touch $@ $(VENV)/.run
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -m pip --version >/dev/null \
+	  || { echo "pip is needed for $(PYTHON); on Debian: apt-get install python3-pip" >&2; exit 1; }
+	@$(PYTHON) -m venv --without-pip $(VENV)

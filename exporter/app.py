@@ -1,0 +1,265 @@
+"""The composition root: builds the parts from the configuration, starts them in order, stops them in reverse.
+
+In: a function that loads the configuration. Out: a running daemon, until SIGTERM or SIGINT.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from exporter import __version__
+from exporter.config import hash_secret_of
+from exporter.errors import CommandFailed, ConfigError, NodeError
+from exporter.keynames import KeyNames
+from exporter.log import log
+from exporter.meters import Meters
+from exporter.sampling.enrich import Enricher
+from exporter.sampling.hotkeys import Sampler
+from exporter.schedule import GuardedThread, Jobs
+from exporter.snapshot import Board, Node, NodeStatus
+from exporter.stats.prober import Prober
+from exporter.topology import topology_of
+from exporter.web.server import application, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from exporter.config import Config, Keys, Target
+    from exporter.topology import Link, Topology
+
+GRACE_SECONDS = 1.0
+"""How long threads get to end by themselves before their sockets are shut."""
+
+
+class App:
+    """One daemon. `run` blocks the main thread, which belongs to the web server."""
+
+    def __init__(self, load: Callable[[], Config], config: Config, meters: Meters) -> None:
+        self._load = load
+        self._config = config
+        self._meters = meters
+        self._board = Board()
+        self._fleet = Fleet(self._board, meters)
+        self._stop = threading.Event()
+        self._hangup = threading.Event()
+        self._reloader = GuardedThread("reload", self._reload_on_hangup, self._stop)
+
+    def run(self) -> None:
+        """Serve until a signal says stop; everything that was started is ended before this returns.
+
+        Raises:
+            CommandFailed: the address to listen on is not free.
+        """
+        sock = listening_socket(self._config)
+        try:
+            signal.signal(signal.SIGHUP, lambda *_: self._hangup.set())
+            self._fleet.become(self._config)
+            self._reloader.start()
+            host, port = sock.getsockname()[:2]
+            log.info("app.started", "listening", version=__version__, listen=f"{host}:{port}",
+                     targets=len(self._config.targets))  # fmt: skip
+            app = application(self._board, lambda: self._config, self._meters, self.alive)
+            serve(app, sock)
+        finally:
+            began = time.monotonic()
+            self._stop.set()
+            self._hangup.set()
+            self._fleet.stop()
+            sock.close()
+            log.info("app.stopped", "stopped", seconds=round(time.monotonic() - began, 3))
+
+    def alive(self) -> dict[str, bool]:
+        """Which of the threads that must always run do."""
+        return {thread.name: thread.is_alive() for thread in (*self._fleet.threads(), self._reloader)}
+
+    def reload(self) -> None:
+        """Read the configuration again; if it is unusable the running one stays."""
+        try:
+            config = self._load()
+        except ConfigError as unusable:
+            for problem in unusable.problems:
+                log.error("config.rejected", "the running configuration stays", problem=str(problem))
+            return
+        if config.web != self._config.web:
+            log.warning("config.web_unchanged", "web settings take effect at the next start")
+        self._config = config
+        self._fleet.become(config)
+        log.info("config.reloaded", "configuration reloaded", targets=len(config.targets))
+
+    def _reload_on_hangup(self, stop: threading.Event) -> None:
+        while True:
+            self._hangup.wait()
+            self._hangup.clear()
+            if stop.is_set():
+                return
+            self.reload()
+
+
+class Fleet:
+    """The watched targets: threads per node, and the jobs that visit all of them.
+
+    `become` changes only what differs, so that a reload does not cost an unchanged target its window.
+    """
+
+    def __init__(self, board: Board, meters: Meters) -> None:
+        self._board = board
+        self._meters = meters
+        self._watched: dict[str, Watch] = {}
+        self._jobs = Jobs(meters)
+        self._lock = threading.Lock()
+
+    def become(self, config: Config) -> None:
+        """Watch exactly the targets of `config`."""
+        wanted = {target.name: _Order(target, config) for target in config.targets}
+        with self._lock:
+            self._jobs.stop()
+            gone = [name for name, watch in self._watched.items() if watch.order != wanted.get(name)]
+            for name in gone:
+                self._watched.pop(name).stop()
+            for name, order in wanted.items():
+                if name not in self._watched:
+                    self._watched[name] = Watch(order, self._board)
+            self._board.keep({node for watch in self._watched.values() for node in watch.nodes})
+            self._jobs = Jobs(self._meters)
+            if config.enrich.enabled:
+                self._jobs.every(config.enrich.interval, "enrich", self.enrich)
+            self._jobs.start()
+
+    def enrich(self) -> None:
+        """Look up what the published keys of every node are."""
+        for watch in tuple(self._watched.values()):
+            watch.enrich()
+
+    def threads(self) -> Iterator[GuardedThread]:
+        """All guarded threads."""
+        for watch in tuple(self._watched.values()):
+            yield from watch.threads
+
+    def stop(self) -> None:
+        """End everything: first ask all, then wait for all."""
+        with self._lock:
+            for watch in self._watched.values():
+                watch.ask_to_stop()
+            self._jobs.stop()
+            for watch in self._watched.values():
+                watch.stop()
+            self._watched.clear()
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What decides how one target is watched; while it stays equal, the target is left alone."""
+
+    target: Target
+    keys: Keys
+    share: int
+
+    def __init__(self, target: Target, config: Config) -> None:
+        object.__setattr__(self, "target", target)
+        object.__setattr__(self, "keys", config.keys)
+        object.__setattr__(self, "share", len(config.targets))
+
+
+class Watch:
+    """One target being watched: a prober and a sampler thread for each node, and an enricher."""
+
+    def __init__(self, order: _Order, board: Board) -> None:
+        self.order = order
+        self._board = board
+        self._stop = threading.Event()
+        self._topology: Topology = topology_of(order.target)
+        self._links: list[Link] = []
+        self.nodes: tuple[Node, ...] = self._topology.nodes()
+        names = KeyNames.of(order.keys, hash_secret_of(order.keys))
+        self._enrichers = [Enricher(board, self._link(node), self._topology.own(node)) for node in self.nodes]
+        self.threads = [thread for node in self.nodes for thread in self._threads(node, names)]
+        for thread in self.threads:
+            thread.start()
+
+    def enrich(self) -> None:
+        """One round of the enrichment job; a node that cannot be asked is left for the next round."""
+        for enricher in self._enrichers:
+            if self._stop.is_set():
+                return
+            try:
+                enricher.run()
+            except NodeError as fault:
+                log.debug("enrich.failed", "keys could not be looked up", addr=fault.addr, reason=fault.reason.value)
+
+    def ask_to_stop(self) -> None:
+        """Tell the threads; `stop` waits for them."""
+        self._stop.set()
+        for enricher in self._enrichers:
+            enricher.interrupt()
+
+    def stop(self) -> None:
+        """End the threads and close every link; a thread that waits for a hung server is cut off."""
+        self.ask_to_stop()
+        self._join(GRACE_SECONDS)
+        for link in self._links:
+            link.interrupt()
+        self._join(GRACE_SECONDS)
+        for enricher in self._enrichers:
+            enricher.close()
+
+    def _join(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        for thread in self.threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _link(self, node: Node) -> Link:
+        link = self._topology.link(node)
+        self._links.append(link)
+        return link
+
+    def _threads(self, node: Node, names: KeyNames) -> tuple[GuardedThread, GuardedThread]:
+        target, own = self.order.target, self._topology.own(node)
+        self._board.add(node)
+        prober = Prober(self._link(node), own)
+        sampler = Sampler(self._board, self._link(node), own, target.sampling, names, nodes=self.order.share)
+
+        def probe(stop: threading.Event) -> None:
+            try:
+                while not stop.is_set():
+                    self._report(node, prober)
+                    stop.wait(target.stats.interval)
+            finally:
+                prober.close()
+
+        label = f"{node.target}/{node.addr}"
+        return (
+            GuardedThread(f"prober {label}", probe, self._stop),
+            GuardedThread(f"sampler {label}", sampler.run, self._stop),
+        )
+
+    def _report(self, node: Node, prober: Prober) -> None:
+        """Publish how the node is, and log when that changes."""
+        before, status = self._board.latest(node, NodeStatus), prober.probe()
+        self._board.publish(node, status)
+        if before is not None and before.down == status.down:
+            return
+        if status.down is None:
+            log.info("node.up", "the node answers", target=node.target, addr=node.addr,
+                     role=status.role, server=status.server, version=status.version)  # fmt: skip
+        else:
+            log.warning("node.down", "the node cannot be used", target=node.target, addr=node.addr,
+                        reason=status.down, detail=status.detail)  # fmt: skip
+
+
+def listening_socket(config: Config) -> socket.socket:
+    """The socket of `web.listen`, bound before anything else is started.
+
+    Raises:
+        CommandFailed: the address is taken, forbidden or not ours.
+    """
+    host, port = config.web.host, config.web.port
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        raise CommandFailed(f"web.listen: {config.web.listen}: {error.strerror or error}") from None

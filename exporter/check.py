@@ -1,0 +1,223 @@
+"""What would be collected, and what it would cost at worst: a configuration in, a report for people or programs out.
+
+Nothing is changed on the server. MONITOR is tried for a few milliseconds; commands that would count as hits or misses
+are only queued in a transaction that is then discarded, which is enough for the server to say whether it allows them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import redis
+
+from exporter.errors import DownReason, MonitorRefused, NodeError
+from exporter.monitor.governor import Governor, Plan
+from exporter.monitor.session import Session
+from exporter.stats.prober import Prober
+from exporter.topology import topology_of
+
+if TYPE_CHECKING:
+    from exporter.config import Config, Target
+    from exporter.snapshot import Node, NodeStatus
+    from exporter.topology import Topology
+
+MEBIBYTE = 1 << 20
+LIMIT_LINE = 'CONFIG SET client-output-buffer-limit "normal 32mb 16mb 10"'
+_MISCONFIGURED = {DownReason.AUTH, DownReason.DNS, DownReason.TLS, DownReason.SECRET, DownReason.NOPERM}
+_FEATURES = {
+    "COMMAND": ("COMMAND", "COUNT"),
+    "CLIENT INFO": ("CLIENT", "INFO"),
+    "CONFIG GET": ("CONFIG", "GET", "maxmemory-clients"),
+    "MEMORY USAGE": ("MEMORY", "USAGE", "hotkey-exporter:check"),
+}
+_QUEUED = {
+    "TYPE": ("TYPE", "hotkey-exporter:check"),
+    "OBJECT ENCODING": ("OBJECT", "ENCODING", "hotkey-exporter:check"),
+    "PTTL": ("PTTL", "hotkey-exporter:check"),
+}
+_MEANING = {
+    "MONITOR": "hot keys",
+    "RESET": "keeping the connection between bursts",
+    "COMMAND": "key positions as this server defines them (else the built-in table)",
+    "CLIENT INFO": "telling our own commands from the application's behind NAT",
+    "CONFIG GET": "seeing whether the server limits a stalled reader",
+    "MEMORY USAGE": "size of hot keys",
+    "TYPE": "type of hot keys",
+    "OBJECT ENCODING": "encoding of hot keys",
+    "PTTL": "remaining life of hot keys",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """What one node allows. `allowed` maps a command to whether this user may run it."""
+
+    target: str
+    addr: str
+    up: bool
+    reason: str
+    detail: str
+    server: str
+    version: str
+    role: str
+    source: str
+    source_reason: str
+    allowed: dict[str, bool]
+    commands_per_second: float
+    sampling: str
+    duty_ratio: float
+    events_per_second_at_most: float
+    bytes_per_second_at_most: int
+    held_bytes_at_worst: int
+    server_limit_bytes: int
+    advice: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All nodes of all targets."""
+
+    nodes: tuple[NodeReport, ...]
+
+    @property
+    def reachable(self) -> bool:
+        """Whether every node answers."""
+        return all(node.up for node in self.nodes)
+
+    @property
+    def misconfigured(self) -> bool:
+        """Whether a node does not answer because of something in the configuration."""
+        return any(node.reason in _MISCONFIGURED for node in self.nodes)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that is configured can be collected."""
+        return all(node.source != "none" or node.source_reason == "off" for node in self.nodes)
+
+
+def check(config: Config) -> Report:
+    """Ask every node of every target."""
+    reports: list[NodeReport] = []
+    for target in config.targets:
+        topology = topology_of(target)
+        reports += [_node(config, target, topology, node) for node in topology.nodes()]
+    return Report(tuple(reports))
+
+
+def to_json(report: Report) -> str:
+    """One JSON object: `{"ok", "nodes": [...]}`."""
+    return json.dumps({"ok": report.reachable and report.complete, "nodes": [asdict(node) for node in report.nodes]})
+
+
+def to_text(report: Report) -> str:
+    """What a person reads: one paragraph for each node."""
+    return "\n\n".join("\n".join(_lines(node)) for node in report.nodes)
+
+
+def _node(config: Config, target: Target, topology: Topology, node: Node) -> NodeReport:
+    prober = Prober(topology.link(node), topology.own(node))
+    try:
+        status = prober.probe()
+    finally:
+        prober.close()
+    up = status.down is None
+    allowed = _allowed(topology, node) if up else {}
+    source, why = _source(target, topology, node, allowed) if up else ("none", status.down or "")
+    plan = Governor(target.sampling, len(config.targets)).plan(status) if up else None
+    advice = []
+    if up and not status.server_limit_bytes and source == "monitor":
+        advice.append(LIMIT_LINE)
+    return NodeReport(
+        target=node.target,
+        addr=node.addr,
+        up=up,
+        reason=status.down or "",
+        detail=status.detail,
+        server=status.server if up else "",
+        version=status.version,
+        role=status.role if up else "",
+        source=source,
+        source_reason=why,
+        allowed=allowed,
+        commands_per_second=status.ops_per_second,
+        sampling=_mode(plan) if source == "monitor" else "none",
+        duty_ratio=_duty(plan) if source == "monitor" else 0.0,
+        events_per_second_at_most=min(target.sampling.events_per_second, target.sampling.total_events_per_second),
+        bytes_per_second_at_most=target.sampling.bytes_per_second,
+        held_bytes_at_worst=_held(plan, status) if source == "monitor" else 0,
+        server_limit_bytes=status.server_limit_bytes,
+        advice=tuple(advice),
+    )
+
+
+def _allowed(topology: Topology, node: Node) -> dict[str, bool]:
+    link = topology.link(node)
+    try:
+        replies = dict(zip(_FEATURES, link.pipeline(list(_FEATURES.values())), strict=True))
+        queued = link.pipeline([("MULTI",), *_QUEUED.values(), ("DISCARD",)])
+    except NodeError:
+        return {}
+    finally:
+        link.close()
+    replies |= dict(zip(_QUEUED, queued[1:-1], strict=True))
+    return {name: not isinstance(reply, redis.ResponseError) for name, reply in replies.items()}
+
+
+def _source(target: Target, topology: Topology, node: Node, allowed: dict[str, bool]) -> tuple[str, str]:
+    """Try MONITOR for a moment, and whether it can be left again."""
+    if target.sampling.source == "off":
+        return "none", "off"
+    link = topology.link(node)
+    session = Session(link, topology.own(node).token)
+    try:
+        session.begin()
+        session.leave()
+    except MonitorRefused as refusal:
+        allowed["MONITOR"] = False
+        return "none", refusal.why
+    except NodeError as fault:
+        return "none", fault.reason.value
+    finally:
+        session.close()
+    allowed["MONITOR"] = True
+    allowed["RESET"] = session.can_reset
+    return "monitor", ""
+
+
+def _mode(plan: object) -> str:
+    if not isinstance(plan, Plan):
+        return f"waits: {getattr(plan, 'reason', 'unknown')}"
+    return "joined" if plan.joined else "bursts"
+
+
+def _duty(plan: object) -> float:
+    return plan.seconds / plan.cycle if isinstance(plan, Plan) else 0.0
+
+
+def _held(plan: object, status: NodeStatus) -> int:
+    """What the server would hold for us if this host vanished now: its limit, or 15 minutes of the stream."""
+    if status.server_limit_bytes:
+        return status.server_limit_bytes
+    return Governor.lost_bytes(status) if isinstance(plan, Plan) else 0
+
+
+def _lines(node: NodeReport) -> list[str]:
+    if not node.up:
+        return [f"{node.target}  {node.addr}", f"  DOWN  {node.reason}: {node.detail}"]
+    lines = [f"{node.target}  {node.addr}  {node.server} {node.version}, {node.role}"]
+    if node.source == "none":
+        lines.append(f"  hot keys   none: {node.source_reason}")
+    else:
+        share = "everything is observed" if node.sampling == "joined" else f"{node.duty_ratio:.1%} of the time"
+        lines += [
+            f"  hot keys   MONITOR, now {node.commands_per_second:.0f} commands/s: {share}",
+            f"  budget     at most {node.events_per_second_at_most:g} commands/s and "
+            f"{node.bytes_per_second_at_most / MEBIBYTE:g} MiB/s are read",
+            f"  worst case if this host vanishes: the server holds up to {node.held_bytes_at_worst / MEBIBYTE:.1f} MiB",
+        ]
+    lines += [
+        f"  {'allowed' if allowed else 'REFUSED'}    {name}: {_MEANING[name]}" for name, allowed in node.allowed.items()
+    ]
+    return lines + [f"  safer with {line}" for line in node.advice]

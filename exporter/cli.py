@@ -1,0 +1,187 @@
+"""The command line: arguments in, exit codes out. The only place that prints.
+
+Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 partial. argparse and not a richer library, because `serve`
+runs for months and should hold no more in memory than it needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from exporter import __version__
+from exporter.errors import CommandFailed, ConfigError, ExporterError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exporter.config import Config
+
+PROGRAM = "hotkey-exporter"
+
+
+class Exit(IntEnum):
+    """What the exit code means."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    PARTIAL = 3
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with one line instead of the whole usage for a mistake."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message} (try --help)", file=sys.stderr)
+        raise SystemExit(Exit.USAGE)
+
+
+def run() -> None:
+    """Run the program and leave with its exit code."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; returns its exit code. Errors are one line each on standard error, no traceback."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except ConfigError as error:
+        if options.debug:
+            raise
+        for problem in error.problems:
+            print(f"{PROGRAM}: {problem}", file=sys.stderr)
+        return Exit.USAGE
+    except ExporterError as error:
+        if options.debug:
+            raise
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return Exit.FAILED
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough. Standard output must not be flushed again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog=PROGRAM, description="Names the hot keys of Redis and Valkey, with an error bar.")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and log at debug level")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="run the exporter", description="Run the exporter until SIGTERM.")
+    _configured(serve)
+    serve.add_argument("--redis-url", metavar="URL", help="watch this server (better: the variable REDIS_URL)")
+    serve.add_argument("--listen", metavar="HOST:PORT", help="serve pages and metrics here")
+    serve.set_defaults(command=_serve)
+
+    demo = commands.add_parser("demo", help="run the exporter on an embedded server with a shop's traffic")
+    demo.add_argument("--listen", metavar="HOST:PORT", default="127.0.0.1:9468", help="default: %(default)s")
+    demo.add_argument("--ops", metavar="N", type=_ops, default=1500, help="commands a second, default %(default)s")
+    demo.set_defaults(command=_demo)
+
+    analyze = commands.add_parser("analyze", help="hot keys of a saved MONITOR stream (redis-cli monitor > FILE)")
+    analyze.add_argument("file", metavar="FILE", help="a file, or - for standard input")
+    analyze.add_argument("--top", metavar="N", type=_count, default=20, help="how many keys, 0 for all (default 20)")
+    analyze.add_argument("--json", action="store_true", help="one JSON object")
+    analyze.set_defaults(command=_analyze)
+
+    check = commands.add_parser("check", help="say what would be collected, and what it would cost at worst")
+    _configured(check)
+    check.add_argument("--json", action="store_true", help="one JSON object")
+    check.set_defaults(command=_check)
+    for command in (serve, demo, analyze, check):
+        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    return parser
+
+
+def _configured(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", metavar="FILE", type=Path, help="a YAML file; without it nothing is read")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError("must be a whole number, 0 or more")
+    return int(text)
+
+
+def _ops(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError("must be a whole number between 1 and 1000000")
+    return int(text)
+
+
+def _load(options: argparse.Namespace) -> Config:
+    from exporter.config import load  # noqa: PLC0415 - `analyze` needs no configuration
+
+    return load(
+        options.config,
+        redis_url=getattr(options, "redis_url", None),
+        listen=getattr(options, "listen", None),
+        environ=os.environ,
+    )
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from exporter.app import App  # noqa: PLC0415 - each command imports what it needs, and no more
+    from exporter.log import setup  # noqa: PLC0415
+    from exporter.meters import Meters  # noqa: PLC0415
+
+    config = _load(options)
+    meters = Meters(__version__)
+    setup("debug" if options.debug else config.log.level, config.log.format, meters.log_event)
+    App(lambda: _load(options), config, meters).run()
+    return Exit.OK
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from exporter.demo import demo_stack  # noqa: PLC0415
+
+    with demo_stack(options.ops) as url:
+        print(_DEMO.format(listen=options.listen, url=url, ops=options.ops), flush=True)
+        options.config = None
+        options.redis_url = url
+        return _serve(options)
+
+
+_DEMO = """\
+A shop's traffic ({ops} commands a second) on an embedded Valkey server at {url}
+
+  page       http://{listen}/
+  metrics    http://{listen}/metrics
+  as JSON    http://{listen}/api/v1/hotkeys?limit=10
+
+One product flares up within the first seconds; the hot set moves every minute. Ctrl-C ends it all."""
+
+
+def _analyze(options: argparse.Namespace) -> int:
+    from exporter import analyze  # noqa: PLC0415
+
+    try:
+        stream = sys.stdin.buffer if options.file == "-" else Path(options.file).open("rb")
+    except OSError as error:
+        raise ConfigError(Problem(options.file, error.strerror or "cannot be read")) from None
+    with stream:
+        try:
+            report = analyze.analyze(stream, options.top, analyze.progress_bar(stream) if sys.stderr.isatty() else None)
+        except OSError as error:
+            raise CommandFailed(f"{options.file}: {error.strerror or 'cannot be read'}") from None
+    print(analyze.to_json(report) if options.json else analyze.to_text(report))
+    return Exit.OK
+
+
+def _check(options: argparse.Namespace) -> int:
+    from exporter import check  # noqa: PLC0415
+
+    report = check.check(_load(options))
+    print(check.to_json(report) if options.json else check.to_text(report))
+    if not report.reachable:
+        return Exit.USAGE if report.misconfigured else Exit.FAILED
+    return Exit.OK if report.complete else Exit.PARTIAL

@@ -1,0 +1,12 @@
+"""The configuration: a YAML file, the environment and the command line in, frozen and checked values out."""
+
+from __future__ import annotations
+
+from exporter.config.endpoint import Endpoint
+from exporter.config.loader import hash_secret_of, load, secret_of
+from exporter.config.settings import Alerts, Config, Enrich, Keys, Log, Override, Sampling, Stats, Target, Tls, Web
+
+__all__ = [
+    "Alerts", "Config", "Endpoint", "Enrich", "Keys", "Log", "Override", "Sampling", "Stats", "Target", "Tls", "Web",
+    "hash_secret_of", "load", "secret_of",
+]  # fmt: skip

@@ -1,0 +1,208 @@
+"""From a document of the right shape to checked values: what each value must be, and what they must be together.
+
+In: the Overlay of file, environment and arguments. Out: a Config, and the overlay's list of Problems complete. A value
+that is wrong is reported and replaced by its default, so that everything else is still checked in the same run.
+"""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from exporter.config.document import Path, dotted
+from exporter.config.endpoint import parse
+from exporter.config.files import read_bytes, read_secret
+from exporter.config.overlay import Overlay, Shape
+from exporter.config.settings import Config, Sampling, Section, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path as FilePath
+
+    from pydantic_core import ErrorDetails
+
+# Prometheus adds or renames the first eight; the others are labels of this exporter's and redis_exporter's families.
+RESERVED_LABELS = frozenset({
+    "job", "instance", "node", "pod", "namespace", "container", "service", "endpoint",
+    "target", "addr", "role", "db", "key", "key_group", "type", "encoding", "slot", "source", "reason", "outcome",
+    "window", "cmd", "le", "quantile", "err", "class", "job_name", "result", "shard", "replication_group",
+})  # fmt: skip
+LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+MAX_PEM_BYTES = 1024 * 1024
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+SPARE_TARGET = MappingProxyType({"name": "redis", "url": "redis://localhost:6379"})
+WORDS = {
+    "missing": "is required",
+    "string_type": "must be text (in quotes if it looks like a number)",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+}
+S = TypeVar("S", bound=Section)
+
+
+def shape_of(model: type[BaseModel]) -> Shape:
+    """Which settings a model has, for the parts that work on documents that are not checked yet."""
+    fields: dict[str, Shape] = {}
+    for name, info in model.model_fields.items():
+        annotation: Any = info.annotation
+        members = [arg for arg in get_args(annotation) if isinstance(arg, type) and issubclass(arg, Section)]
+        if isinstance(annotation, type) and issubclass(annotation, Section):
+            fields[name] = shape_of(annotation)
+        elif members and "name" in members[0].model_fields:
+            fields[name] = Shape(shape_of(members[0]).fields, named=True)
+        else:
+            fields[name] = Shape(structured=get_origin(annotation) in {tuple, dict})
+    return Shape(fields)
+
+
+def checked(overlay: Overlay) -> Config:
+    """Read the configuration that a document means; it is only of use if the overlay has no problems after that."""
+    check = _Check(overlay)
+    sections = {name: info.annotation for name, info in Config.model_fields.items() if name != "targets"}
+    values: dict[str, Any] = {
+        name: check.section(model, overlay.document.get(name, {}), (name,))
+        for name, model in sections.items()
+        if isinstance(model, type) and issubclass(model, Section)
+    }
+    targets = tuple(
+        check.target(raw, ("targets", index))
+        for index, raw in enumerate(overlay.document.get("targets", []))
+        if isinstance(raw, dict)
+    )
+    check.names(overlay.document.get("targets", []))
+    config = Config(targets=targets, **values)
+    check.overrides(config.sampling, ("sampling",))
+    if config.keys.hash_secret_file:
+        check.readable(config.keys.hash_secret_file, ("keys", "hash_secret_file"), read_secret)
+    return config
+
+
+class _Check:
+    """One check of one document, whose problems grow."""
+
+    def __init__(self, overlay: Overlay) -> None:
+        self._overlay = overlay
+        # A variable that is not set, say, is one problem and not two.
+        self._reported = {problem.path for problem in overlay.problems}
+        self._wrong: set[Path] = set()
+
+    def section(
+        self, model: type[S], raw: Mapping[str, Any], path: Path, spare: Mapping[str, Any] = NOTHING,
+        inherited: Collection[Path] = (),
+    ) -> S:  # fmt: skip
+        """Read a section without the values that are wrong.
+
+        `spare` stands in for wrong values that have no default; problems below an `inherited` path are known already.
+        """
+        values = deepcopy(dict(raw))
+        while True:
+            try:
+                return model.model_validate(values)
+            except ValidationError as error:
+                for fault in error.errors(include_url=False, include_input=False):
+                    place = (*path, *fault["loc"])
+                    if not any(place[: len(known)] == known for known in inherited):
+                        self._report(place, _words(fault))
+                    self._take_out(model, values, path, fault["loc"], spare)
+
+    def target(self, raw: Mapping[str, Any], path: Path) -> Target:
+        """Read one target, with the general `sampling` and `stats` under its own keys of these sections."""
+        merged, inherited = dict(raw), []
+        for name in ("sampling", "stats"):
+            general, own = self._overlay.document.get(name, {}), raw.get(name, {})
+            merged[name] = {**general, **own}
+            inherited += [(*path, name, key) for key in general if key not in own]
+        target = self.section(Target, merged, path, SPARE_TARGET, inherited)
+        if "total_events_per_second" in raw.get("sampling", {}):
+            place = (*path, "sampling", "total_events_per_second")
+            self._report(place, "is one budget for all targets; it belongs in the general sampling section")
+        if "overrides" in raw.get("sampling", {}):
+            self.overrides(target.sampling, (*path, "sampling"))
+        self._credentials(target, path)
+        self._tls(target, path)
+        self._labels(raw.get("labels"), (*path, "labels"))
+        return target
+
+    def names(self, targets: list[Any]) -> None:
+        """Refuse a second target of the same name."""
+        first: dict[str, int] = {}
+        for index, raw in enumerate(targets):
+            name = raw.get("name") if isinstance(raw, dict) else None
+            if isinstance(name, str) and first.setdefault(name, index) != index:
+                self._report(("targets", index, "name"), f"is the name of targets[{first[name]}], too")
+
+    def overrides(self, sampling: Sampling, path: Path) -> None:
+        """Refuse an override that says nothing."""
+        for index, override in enumerate(sampling.overrides):
+            if override.threshold is None and not override.ignore:
+                self._report((*path, "overrides", index), "needs a threshold, or ignore: true")
+
+    def readable(self, path: FilePath, place: Path, read: Callable[[FilePath], object]) -> None:
+        """Refuse a file that is needed later and cannot be read now."""
+        try:
+            read(path)
+        except OSError as error:
+            self._report(place, f"the file {error.strerror}")
+
+    def _credentials(self, target: Target, path: Path) -> None:
+        url = parse(target.url.get_secret_value())
+        if url.username and target.username:
+            self._report((*path, "username"), "the url has a user name, too; keep one of them")
+        for name in ("password", "password_file"):
+            if url.password and getattr(target, name) is not None:
+                self._report((*path, name), "the url has a password, too; keep one of them")
+        if target.password is not None and target.password_file is not None:
+            self._report((*path, "password_file"), "password is set, too; keep one of them")
+        if target.password_file is not None:
+            self.readable(target.password_file, (*path, "password_file"), read_secret)
+
+    def _tls(self, target: Target, path: Path) -> None:
+        tls, path = target.tls, (*path, "tls")
+        if tls.model_fields_set and not target.endpoint.tls and (*path[:-1], "url") not in self._wrong:
+            self._report(path, "has settings, but the url does not use TLS (rediss:// or valkeys://)")
+        for name, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
+            if getattr(tls, name) and not getattr(tls, other) and (*path, other) not in self._wrong:
+                self._report((*path, name), f"needs {other} beside it")
+        for name in ("ca_file", "cert_file", "key_file"):
+            if (file := getattr(tls, name)) is not None:
+                self.readable(file, (*path, name), partial(read_bytes, most_bytes=MAX_PEM_BYTES))
+
+    def _labels(self, labels: object, path: Path) -> None:
+        for name in labels if isinstance(labels, dict) else ():
+            if not LABEL_NAME.fullmatch(name):
+                self._report((*path, name), "is not a label name: letters, digits and underscores")
+            elif name in RESERVED_LABELS or name.startswith("__"):
+                self._report((*path, name), "is a label that Prometheus or this exporter uses itself")
+
+    def _report(self, path: Path, message: str) -> None:
+        if dotted(path) not in self._reported:
+            self._overlay.report(path, message)
+
+    def _take_out(
+        self, model: type[BaseModel], values: dict[str, Any], path: Path, place: Path, spare: Mapping[str, Any]
+    ) -> None:
+        """Remove the setting that holds the wrong value at `place`."""
+        key = str(place[0])
+        inner = model.model_fields[key].annotation
+        if isinstance(inner, type) and issubclass(inner, Section) and len(place) > 1:
+            self._take_out(inner, values[key], (*path, key), place[1:], {})
+            return
+        self._wrong.add((*path, key))
+        values.pop(key, None)
+        values |= {key: spare[key]} if key in spare else {}
+
+
+def _words(fault: ErrorDetails) -> str:
+    """Say what is wrong with one value in our words: those of pydantic may repeat it."""
+    kind, context = fault["type"], fault.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "literal_error":
+        return f"must be {context['expected']}".replace("'", "")
+    return WORDS.get(kind, "is not valid")

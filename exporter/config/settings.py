@@ -1,0 +1,313 @@
+"""Every setting: its name, type, bounds, default and a sentence. Values in, frozen models out.
+
+The models check one value at a time; what concerns several settings is checked in `checks`. Units: durations are
+float seconds, sizes int bytes, rates float per second, shares float ratios.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from exporter.config import quantities
+from exporter.config.endpoint import Endpoint, host_and_port, join, parse
+
+TARGET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+def _file_path(value: object) -> Path:
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError("must be the path of a file")
+    return Path(value)
+
+
+def _target_name(value: object) -> str:
+    if not isinstance(value, str) or not TARGET_NAME.fullmatch(value):
+        raise ValueError("must be 1 to 64 letters, digits, dots, dashes or underscores (in quotes if it is a number)")
+    return value
+
+
+def _url(value: object) -> SecretStr:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str):
+        raise ValueError("must be a URL such as redis://localhost:6379")
+    parse(text)
+    return SecretStr(text)
+
+
+def _listen(value: object) -> str:
+    text = f"0.0.0.0{value}" if isinstance(value, str) and value.startswith(":") else value
+    if not isinstance(text, str):
+        raise ValueError("must be HOST:PORT, such as 0.0.0.0:9468")
+    return join(*host_and_port(text, lowest=0))
+
+
+def _word(value: object) -> object:
+    """Read a keyword: its case does not matter, and YAML reads an unquoted 1.2 as a number."""
+    return str(value).strip().lower() if isinstance(value, str | float) else value
+
+
+def _pattern(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("must be a pattern such as session:*")
+    return value
+
+
+Word = BeforeValidator(_word)
+Flag = Annotated[bool, BeforeValidator(quantities.flag)]
+FilePath = Annotated[Path, BeforeValidator(_file_path)]
+Pattern = Annotated[str, BeforeValidator(_pattern)]
+Patterns = tuple[Pattern, ...]
+KeyRate = Annotated[float, BeforeValidator(quantities.Rate(1 / 3600, 1e8).read)]
+
+
+class Section(BaseModel):
+    """What all sections share: frozen, nothing unknown, no value in any message."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Tls(Section):
+    """How to reach a server over TLS."""
+
+    ca_file: FilePath | None = Field(
+        default=None,
+        description="Trust only the authorities in this PEM file. Without it the system's authorities are trusted.",
+    )
+    cert_file: FilePath | None = Field(
+        default=None, description="Our own certificate, for servers that ask clients for one; needs `key_file`."
+    )
+    key_file: FilePath | None = Field(default=None, description="The private key of `cert_file`, not encrypted.")
+    server_name: str | None = Field(
+        default=None,
+        description="The name that the server's certificate must carry, where it differs from the URL's host.",
+    )
+    min_version: Annotated[Literal["1.2", "1.3"], Word] = Field(
+        default="1.2", description="The oldest TLS version that is accepted."
+    )
+    insecure_skip_verify: Flag = Field(
+        default=False,
+        description="Accept any certificate. Anybody on the path can then read the password and every command.",
+    )
+
+
+class Override(Section):
+    """Another threshold, or none, for some keys."""
+
+    match: Pattern = Field(description="A glob over key names.")
+    threshold: KeyRate | None = Field(
+        default=None, description="The threshold of these keys, instead of the general one."
+    )
+    ignore: Flag = Field(default=False, description="These keys never count as over the threshold.")
+
+
+class Sampling(Section):
+    """How hot keys are found, and what that may cost the server."""
+
+    source: Annotated[Literal["auto", "monitor", "off"], Word] = Field(
+        default="auto",
+        description="`auto` uses MONITOR where the server allows it and says why where it does not; `monitor` asks for "
+        "it by name; `off` never sends it.",
+    )
+    window: Annotated[float, BeforeValidator(quantities.Duration(10, 600, whole=True).read)] = Field(
+        default=60.0,
+        description="Rates are over the last so many seconds. A minute is short enough to see a key rise and long "
+        "enough for narrow error bars.",
+    )
+    events_per_second: Annotated[int, BeforeValidator(quantities.Whole(100, 1_000_000).read)] = Field(
+        default=5000,
+        description="How many commands a second one node may have to show us. It decides the share of time that is "
+        "observed: everything on a small server, a few percent on a busy one.",
+    )
+    bytes_per_second: Annotated[int, BeforeValidator(quantities.Size(64 * 1024, 1024**3).read)] = Field(
+        default=2 * 1024**2,
+        description="How many bytes a second one node may have to show us; large values reach this before the "
+        "count of commands.",
+    )
+    total_events_per_second: Annotated[int, BeforeValidator(quantities.Whole(100, 10_000_000).read)] = Field(
+        default=50_000,
+        description="What this process reads over all nodes together; it bounds our own CPU (about 5 % of a core).",
+    )
+    max_duty: Annotated[float, BeforeValidator(quantities.Ratio(0.001, 1).read)] = Field(
+        default=0.02,
+        description="The largest share of time with MONITOR on, on a server that has no limit of its own for a client "
+        "that stops reading.",
+    )
+    server_limit: Annotated[Literal["warn", "require"], Word] = Field(
+        default="warn",
+        description="What to do where the server has no such limit: `warn` keeps to `max_duty`, `require` does not "
+        "sample.",
+    )
+    max_keys_per_second: Annotated[int, BeforeValidator(quantities.Whole(100, 1_000_000).read)] | None = Field(
+        default=None,
+        description="How many different keys of one second are kept. Not set, it equals `events_per_second`, and "
+        "nothing is cut.",
+    )
+    top: Annotated[int, BeforeValidator(quantities.Whole(1, 100).read)] = Field(
+        default=20, description="How many keys of a node become Prometheus series."
+    )
+    max_new_labels_per_hour: Annotated[int, BeforeValidator(quantities.Whole(1, 100_000).read)] = Field(
+        default=200,
+        description="How many keys that Prometheus has not seen yet a node may bring in an hour, so that short-lived "
+        "keys cannot fill its index.",
+    )
+    threshold: KeyRate = Field(default=1000 / 60, description="A key counts as hot above this rate of accesses.")
+    threshold_share: Annotated[float, BeforeValidator(quantities.Ratio(0.001, 1).read)] = Field(
+        default=0.1, description="A key counts as dominant above this share of its node's accesses."
+    )
+    overrides: tuple[Override, ...] = Field(
+        default=(),
+        description="Other thresholds for some keys, first match wins: a list of `{match, threshold}` or "
+        "`{match, ignore: true}`.",
+    )
+
+
+class Keys(Section):
+    """How key names are shown."""
+
+    privacy: Annotated[Literal["clear", "hash", "group"], Word] = Field(
+        default="clear",
+        description="`clear` shows names, `hash` their group and a hash, `group` only the group (`user:*:cart`).",
+    )
+    mask: Patterns = Field(
+        default=("*sess*", "*token*", "*auth*", "*otp*"),
+        description="Names that may be credentials; they are shown as group and hash. An empty list masks nothing.",
+    )
+    groups: Patterns = Field(
+        default=(),
+        description="Patterns of key groups that the built-in rule (`user:1234:cart` is `user:*:cart`) does not see, "
+        "first match wins.",
+    )
+    max_label_length: Annotated[int, BeforeValidator(quantities.Whole(16, 1024).read)] = Field(
+        default=128, description="Longer names are cut to this many characters and end in a hash of the whole name."
+    )
+    hash_secret_file: FilePath | None = Field(
+        default=None,
+        description="A file whose content keys the hashes, so that nobody can find a name by hashing guesses.",
+    )
+
+
+class Enrich(Section):
+    """Type, size and time to live of the keys that are shown."""
+
+    enabled: Flag = Field(default=True, description="Look these facts up with commands that leave hit counters alone.")
+    interval: Annotated[float, BeforeValidator(quantities.Duration(1, 3600).read)] = Field(
+        default=15.0, description="How often; as often as Prometheus usually scrapes."
+    )
+
+
+class Stats(Section):
+    """What is read from INFO."""
+
+    interval: Annotated[float, BeforeValidator(quantities.Duration(0.2, 60).read)] = Field(
+        default=1.0,
+        description="How often INFO is read. A second keeps the planning of the next observation fresh; INFO takes "
+        "well under a millisecond.",
+    )
+
+
+class Alerts(Section):
+    """The thresholds of `/health/redis-alerts`."""
+
+    memory_ratio: Annotated[float, BeforeValidator(quantities.Ratio(0.01, 1).read)] = Field(
+        default=0.9, description="Alert when a node uses more than this share of its maxmemory."
+    )
+    latency: Annotated[float, BeforeValidator(quantities.Duration(0.001, 60).read)] = Field(
+        default=0.1, description="Alert when a node takes longer than this to answer."
+    )
+
+
+class Web(Section):
+    """The HTTP server."""
+
+    listen: Annotated[str, BeforeValidator(_listen)] = Field(
+        default="0.0.0.0:9468", description="Where to listen, as HOST:PORT; port 0 takes any free port."
+    )
+
+    @property
+    def host(self) -> str:
+        """The host of `listen`, without the brackets of IPv6."""
+        return host_and_port(self.listen, lowest=0)[0]
+
+    @property
+    def port(self) -> int:
+        """The port of `listen`."""
+        return host_and_port(self.listen, lowest=0)[1]
+
+
+class Log(Section):
+    """What is logged to standard error, and how."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], Word] = Field(
+        default="info", description="The least severe level that is logged; `debug` adds tracebacks."
+    )
+    format: Annotated[Literal["json", "console"], Word] | None = Field(
+        default=None, description="`json` or `console`; not set, it is `console` on a terminal and `json` elsewhere."
+    )
+
+
+class Target(Section):
+    """One Redis or Valkey deployment."""
+
+    name: Annotated[str, BeforeValidator(_target_name)] = Field(
+        description="The `target` label of its metrics, and its name in environment variables."
+    )
+    url: Annotated[SecretStr, BeforeValidator(_url)] = Field(
+        description="`redis://`, `rediss://` (TLS), `valkey://`, `valkeys://` (TLS) or `unix://`, with "
+        "`user:password@` and `/db` where needed.",
+    )
+    topology: Annotated[Literal["auto", "standalone"], Word] = Field(
+        default="auto", description="What the URL leads to. `auto` asks the server."
+    )
+    nodes: Annotated[Literal["all", "primaries"], Word] = Field(
+        default="all", description="Which of the deployment's nodes are watched."
+    )
+    username: str | None = Field(default=None, description="The ACL user, where the URL has none.")
+    password: SecretStr | None = Field(
+        default=None, description="The password, where the URL has none; better from `password_file` or `${VARIABLE}`."
+    )
+    password_file: FilePath | None = Field(
+        default=None,
+        description="A file with the password. It is read again at every connect, so that it can be rotated.",
+    )
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="Labels that service discovery attaches to this target."
+    )
+    tls: Tls = Field(default_factory=Tls, description="TLS of this target.")
+    sampling: Sampling = Field(
+        default_factory=Sampling, description="Any of the `sampling` settings, for this target only."
+    )
+    stats: Stats = Field(default_factory=Stats, description="Any of the `stats` settings, for this target only.")
+
+    @cached_property
+    def endpoint(self) -> Endpoint:
+        """The parsed URL, with `username` and `password` of this section where the URL has none."""
+        parsed = parse(self.url.get_secret_value())
+        return Endpoint(
+            tls=parsed.tls,
+            host=parsed.host,
+            port=parsed.port,
+            path=parsed.path,
+            username=parsed.username or self.username,
+            password=parsed.password or self.password,
+            db=parsed.db,
+        )
+
+
+class Config(Section):
+    """Everything that can be configured."""
+
+    targets: tuple[Target, ...] = Field(default=(), description="The deployments to watch.")
+    sampling: Sampling = Field(default_factory=Sampling, description="How hot keys are found.")
+    keys: Keys = Field(default_factory=Keys, description="How key names are shown.")
+    enrich: Enrich = Field(default_factory=Enrich, description="Facts of the keys that are shown.")
+    stats: Stats = Field(default_factory=Stats, description="What is read from INFO.")
+    alerts: Alerts = Field(default_factory=Alerts, description="Thresholds of `/health/redis-alerts`.")
+    web: Web = Field(default_factory=Web, description="The HTTP server.")
+    log: Log = Field(default_factory=Log, description="Logging.")

@@ -1,0 +1,218 @@
+"""May the next burst run, for how long, and after what gap: decisions only, no clock and no socket.
+
+In: the budgets, what INFO said, and what each slice really took. Out: a `Plan` for the next slice, or a `Skip`.
+
+The plan carries the budget: a burst as long as the budget allows at the load that is expected, in cycles of about
+100 ms. The limits of a slice are safety, eight times the plan, because a limit that trips often biases the estimate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from exporter.monitor.session import HARD_LIMIT_BYTES, Limits, Outcome, Slice
+
+if TYPE_CHECKING:
+    from exporter.config import Sampling
+    from exporter.snapshot import NodeStatus
+
+CYCLE_SECONDS = 0.100
+SLICE_SECONDS = 0.125
+SHORTEST_BURST_SECONDS = 0.002
+SAFETY_FACTOR = 8
+LEAVE_FACTOR = 1.3
+"""A joined session is left when one slice exceeds the budget by this much."""
+HELD_LIMIT_BYTES = 8 << 20
+"""What the server may have to hold for us if we stop reading in mid-burst."""
+WATCHDOG_SECONDS = 0.100
+LOST_SECONDS = 900.0
+"""If this host vanishes, TCP keeps the connection about this long; only a server limit ends it earlier."""
+LOST_SHARE = 0.25
+HEADER_BYTES = 45.0
+"""What MONITOR adds to a command: time stamp, database, address, quotes."""
+MEMORY_SECONDS = 2.0
+
+
+class SkipReason(StrEnum):
+    """Why no burst runs now: the closed set of `redis_sampling_skips_total{reason}`."""
+
+    OFF = "off"
+    DOWN = "down"
+    DENIED = "denied"
+    UNSUPPORTED = "unsupported"
+    LOADING = "loading"
+    FAILOVER = "failover"
+    MEMORY = "memory"
+    SERVER_LIMIT = "server_limit"
+    BACKOFF = "backoff"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One slice: how long, the mean of the random gap before it, and when it must stop early.
+
+    `joined` slices follow each other without a gap inside one session.
+    """
+
+    joined: bool
+    seconds: float
+    mean_gap: float
+    limits: Limits
+
+    @property
+    def cycle(self) -> float:
+        """Planned burst plus mean gap: the weight of a burst's rate inside its second."""
+        return self.seconds + self.mean_gap
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """No slice now; ask again after `wait_seconds`."""
+
+    reason: SkipReason
+    wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The stream that is expected: lines and bytes per second."""
+
+    events: float
+    bytes: float
+
+
+class Governor:
+    """Plans the slices of one node. `nodes` share `total_events_per_second` evenly."""
+
+    def __init__(self, sampling: Sampling, nodes: int = 1) -> None:
+        self._settings = sampling
+        self._events = min(sampling.events_per_second, sampling.total_events_per_second / max(1, nodes))
+        self._average: Load | None = None
+        self._last: Load | None = None
+        self._overhead = 0.0
+        self._factor = 1.0
+        self._joined = False
+        self._failures = 0
+
+    def plan(self, status: NodeStatus | None) -> Plan | Skip:
+        """The next slice, given the latest INFO (None: not known)."""
+        if (skip := self._refusal(status)) is not None:
+            self._joined = False
+            return skip
+        load = self._expected(status)
+        duty = self._duty(load)
+        if self._may_join(load, status, duty):
+            self._joined = True
+            return Plan(True, SLICE_SECONDS, 0.0, self._limits(SLICE_SECONDS))
+        self._joined = False
+        if not self._may_be_lost(load, status):
+            duty = min(duty, self._settings.max_duty)
+        return self._burst(load, min(duty, 0.9), status)
+
+    def learn(self, plan: Plan, piece: Slice) -> None:
+        """Take in what a slice really saw and took."""
+        self._failures = 0
+        seconds = max(piece.end - piece.start, 1e-4)
+        if piece.outcome is not Outcome.COMPLETE:
+            self._factor = max(self._factor / 2, 1 / 16)
+        else:
+            self._factor = min(1.0, self._factor * 1.2)
+        if not plan.joined:
+            self._overhead += 0.2 * (max(0.0, seconds - plan.seconds) - self._overhead)
+        if piece.outcome is Outcome.BYTES and piece.size_bytes > 65_536 * max(1, piece.lines):
+            # One huge value is not a load: remembering it would silence sampling for seconds.
+            return
+        seen = Load(piece.lines / seconds, piece.size_bytes / seconds)
+        self._last = seen
+        if self._average is None:
+            self._average = seen
+            return
+        weight = min(1.0, max(plan.cycle, seconds) / MEMORY_SECONDS)
+        old = self._average
+        self._average = Load(
+            old.events + weight * (seen.events - old.events), old.bytes + weight * (seen.bytes - old.bytes)
+        )
+        if plan.joined and self._exceeds(seen, LEAVE_FACTOR):
+            self._joined = False
+
+    def failed(self) -> Skip:
+        """A session was lost: wait a little, and longer each time, but never so long that recovery is late."""
+        self._failures += 1
+        self._joined = False
+        self._average = self._last = None
+        return Skip(SkipReason.BACKOFF, min(2.0, 0.1 * 2**self._failures))
+
+    def _refusal(self, status: NodeStatus | None) -> Skip | None:
+        if self._settings.source == "off":
+            return Skip(SkipReason.OFF, 1.0)
+        if status is None:
+            return None
+        if status.loading:
+            return Skip(SkipReason.LOADING, 0.5)
+        if status.failover:
+            return Skip(SkipReason.FAILOVER, 0.5)
+        if self._settings.server_limit == "require" and not status.server_limit_bytes:
+            return Skip(SkipReason.SERVER_LIMIT, 1.0)
+        return None
+
+    def _expected(self, status: NodeStatus | None) -> Load | None:
+        """Fast attack, slow release: the larger of the average and the last slice; before the first, what INFO says."""
+        if self._average is not None and self._last is not None:
+            return Load(max(self._average.events, self._last.events), max(self._average.bytes, self._last.bytes))
+        if status is None or status.down is not None:
+            return None
+        return Load(status.ops_per_second, status.input_bytes_per_second + HEADER_BYTES * status.ops_per_second)
+
+    def _duty(self, load: Load | None) -> float:
+        """The share of time that the budgets allow at this load."""
+        if load is None:
+            return 0.0
+        by_events = self._events / load.events if load.events > 0 else 1.0
+        by_bytes = self._settings.bytes_per_second / load.bytes if load.bytes > 0 else 1.0
+        return min(1.0, by_events, by_bytes) * self._factor
+
+    def _may_join(self, load: Load | None, status: NodeStatus | None, duty: float) -> bool:
+        if load is None or not self._may_be_lost(load, status):
+            return False
+        if self._joined:
+            return self._last is None or not self._exceeds(self._last, LEAVE_FACTOR)
+        return duty >= 0.95
+
+    @staticmethod
+    def lost_bytes(status: NodeStatus) -> int:
+        """What the server may hold for us, at the load of the last INFO, if this host vanishes while MONITOR is on."""
+        return int(LOST_SECONDS * (status.input_bytes_per_second + HEADER_BYTES * status.ops_per_second))
+
+    def _may_be_lost(self, load: Load | None, status: NodeStatus | None) -> bool:
+        """Whether the server survives it if this host vanishes while MONITOR is on."""
+        if status is None or load is None:
+            return False
+        if status.server_limit_bytes:
+            return True
+        memory = status.maxmemory_bytes or status.total_memory_bytes or 0
+        return load.bytes * LOST_SECONDS <= LOST_SHARE * memory
+
+    def _exceeds(self, load: Load, factor: float) -> bool:
+        return load.events > self._events * factor or load.bytes > self._settings.bytes_per_second * factor
+
+    def _burst(self, load: Load | None, duty: float, status: NodeStatus | None) -> Plan | Skip:
+        round_trip = (status.latency_seconds if status else None) or 0.0
+        longest = CYCLE_SECONDS
+        if load is not None and load.bytes > 0:
+            longest = min(longest, HELD_LIMIT_BYTES / load.bytes - WATCHDOG_SECONDS - round_trip)
+        if longest < SHORTEST_BURST_SECONDS:
+            self._average = None
+            return Skip(SkipReason.MEMORY, 1.0)
+        duty = max(duty, 0.002)
+        # Opening and closing take time in which the stream runs too: plan it in, or the budget is overrun at saturation.
+        seconds = min(longest, max(SHORTEST_BURST_SECONDS, duty * CYCLE_SECONDS - self._overhead))
+        cycle = max(CYCLE_SECONDS, (seconds + self._overhead) / duty)
+        return Plan(False, seconds, cycle - seconds, self._limits(cycle))
+
+    def _limits(self, cycle: float) -> Limits:
+        return Limits(
+            events=max(1000, int(SAFETY_FACTOR * self._events * cycle)),
+            bytes=min(HARD_LIMIT_BYTES, max(1 << 18, int(SAFETY_FACTOR * self._settings.bytes_per_second * cycle))),
+        )

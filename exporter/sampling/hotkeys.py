@@ -1,0 +1,239 @@
+"""The sampler of one node: burst -> parse -> keys -> window -> Board, in one loop that reads like this line.
+
+In: a topology's link and the configuration. Out: `HotKeys`, `SamplingState` and `SamplingTotals` on the Board, once for
+every second of the server's clock that has ended.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import redis
+
+from exporter.errors import MonitorRefused, NodeError
+from exporter.keynames import KeyNames
+from exporter.log import log
+from exporter.monitor import parse
+from exporter.monitor.governor import Governor, Plan, Skip, SkipReason
+from exporter.monitor.keys import CommandTable
+from exporter.monitor.session import Outcome, Session, Slice
+from exporter.sampling.labels import LabelBudget
+from exporter.sampling.window import Piece, Window
+from exporter.snapshot import HotKey, HotKeys, NodeStatus, SamplingState, SamplingTotals, Source
+
+if TYPE_CHECKING:
+    import threading
+
+    from exporter.config import Sampling
+    from exporter.sampling.window import KeyEstimate
+    from exporter.snapshot import Board, Node
+    from exporter.topology import Link, OwnTraffic
+
+PUBLISHED_KEYS = 100
+PUBLISHED_GROUPS = 50
+REFUSED_WAIT_SECONDS = 5.0
+TABLE_SECONDS = 300.0
+
+
+class Sampler:
+    """Watches one node. `run` is the body of a guarded thread and returns at the stop event, with MONITOR ended."""
+
+    def __init__(
+        self, board: Board, link: Link, own: OwnTraffic, settings: Sampling, names: KeyNames, *, nodes: int = 1
+    ) -> None:
+        self._board = board
+        self._link = link
+        self._own = own
+        self._settings = settings
+        self._names = names
+        self._governor = Governor(settings, nodes)
+        limit = settings.max_keys_per_second or settings.events_per_second
+        self._window = Window(int(settings.window), int(limit))
+        self._labels = LabelBudget(settings.top, settings.max_new_labels_per_hour)
+        self._totals = _Totals()
+        self._table: CommandTable | None = None
+        self._table_at = 0.0
+        self._lag = 0.0
+
+    @property
+    def node(self) -> Node:
+        """The node that is watched."""
+        return self._link.node
+
+    def run(self, stop: threading.Event) -> None:
+        """Sample until `stop`."""
+        session = Session(self._link, self._own.token)
+        try:
+            while not stop.is_set():
+                plan = self._governor.plan(self._board.latest(self.node, NodeStatus))
+                if isinstance(plan, Skip):
+                    session.close()
+                    self._skip(plan, stop)
+                    continue
+                try:
+                    if not session.active and stop.wait(self._gap(plan)):
+                        break
+                    self._sample(session, plan)
+                except MonitorRefused as refusal:
+                    self._skip(Skip(SkipReason(refusal.why), REFUSED_WAIT_SECONDS), stop)
+                except NodeError as fault:
+                    self._lost(fault, stop)
+        finally:
+            session.close()
+
+    def _gap(self, plan: Plan) -> float:
+        """Random gaps (exponential): a fixed rhythm is badly wrong on traffic that has one too."""
+        return random.expovariate(1 / plan.mean_gap) if plan.mean_gap and self._totals.observed_seconds else 0.0
+
+    def _sample(self, session: Session, plan: Plan) -> None:
+        """One slice, from the wire to the Board."""
+        table = self._commands(session)
+        if not session.active:
+            session.begin()
+        seconds = plan.seconds if not plan.joined else _to_next_mark(session.since, plan.seconds)
+        piece = session.take(seconds, plan.limits, leave=not plan.joined, nap=plan.joined)
+        self._governor.learn(plan, piece)
+        self._count(plan, piece, table)
+        self._state(Source.MONITOR, "full" if plan.joined else "budget")
+        if self._window.advance(piece.end):
+            self._publish()
+
+    def _count(self, plan: Plan, piece: Slice, table: CommandTable) -> None:
+        """Lines become counts, second by second, and counts go into the window."""
+        own = parse.Own(self._own.addresses, self._own.token)
+        observed = piece.end - piece.start
+        joined = plan.joined and piece.outcome is not Outcome.TIME
+        # A burst that stopped early stands only for the share of its cycle that it saw.
+        cycle = observed if joined else plan.cycle * min(1.0, observed / plan.seconds)
+        data, start = piece.data, piece.start
+        while True:
+            second = int(start) + 1
+            end = min(float(second), piece.end)
+            before, data = parse.split_at(data, second) if piece.end > second else (data, b"")
+            counts = parse.count(before, table, own)
+            self._totals.own_lines += counts.own
+            self._totals.skipped_lines += counts.skipped
+            if end > start:
+                share = cycle * (end - start) / observed
+                self._window.add(Piece(start, end, share, counts.commands, counts.accesses, joined))
+            start = end
+            if not data and end >= piece.end:
+                break
+        self._totals.took(piece)
+        self._lag = piece.lag_seconds
+
+    def _publish(self) -> None:
+        """The window as it is at the end of a second."""
+        window, now = self._window, time.monotonic()
+        window_top = window.top(PUBLISHED_KEYS)
+        recent = window.recent(self._settings.top)
+        labelled = self._labels.choose(now, window_top, recent, self._settings.threshold)
+        known = {(estimate.db, estimate.key) for estimate in window_top}
+        shown = [*window_top, *(one for one in recent if (one.db, one.key) not in known)]
+        total = window.total().rate
+        self._totals.labels_suppressed = self._labels.suppressed
+        self._totals.last_success = time.time()
+        self._board.publish(
+            self.node,
+            HotKeys(
+                window_end=window.window_end,
+                window_seconds=self._settings.window,
+                observed_seconds=window.observed_seconds,
+                accesses_per_second=total,
+                commands_per_second=window.commands_per_second,
+                duty_ratio=window.duty_ratio,
+                lag_seconds=self._lag,
+                window_keys=window.keys_seen,
+                floor=window.floor,
+                over_threshold=window.over(self._settings.threshold),
+                keys=tuple(_hot_key(estimate, total) for estimate in shown),
+                labelled=labelled,
+                groups=tuple(window.groups(self._names.group, PUBLISHED_GROUPS)),
+                taken_at=now,
+            ),
+        )
+        self._board.publish(self.node, self._totals.frozen())
+
+    def _commands(self, session: Session) -> CommandTable:
+        """Where the keys of each command stand, as this server says; a server that does not say gets our table."""
+        now = time.monotonic()
+        if self._table is None or (now - self._table_at > TABLE_SECONDS and not session.active):
+            try:
+                self._table = CommandTable.from_reply(self._link.call("COMMAND"))
+            except redis.ResponseError:
+                self._table = CommandTable.builtin()
+            self._table_at = now
+        return self._table
+
+    def _state(self, source: Source, reason: str) -> None:
+        state = SamplingState(source, reason)
+        old = self._board.latest(self.node, SamplingState)
+        if state == old:
+            return
+        self._board.publish(self.node, state)
+        about = {"target": self.node.target, "addr": self.node.addr, "reason": reason}
+        if source is Source.NONE and (old is None or old.source is not Source.NONE):
+            log.warning("sampling.stopped", "hot keys cannot be measured", **about)
+        elif source is Source.MONITOR and (old is None or old.source is Source.NONE):
+            log.info("sampling.started", "hot keys are measured", **about)
+
+    def _skip(self, skip: Skip, stop: threading.Event) -> None:
+        self._totals.skips[skip.reason.value] += 1
+        self._board.publish(self.node, self._totals.frozen())
+        if skip.reason is not SkipReason.BACKOFF:
+            self._state(Source.NONE, skip.reason.value)
+        stop.wait(skip.wait_seconds)
+
+    def _lost(self, fault: NodeError, stop: threading.Event) -> None:
+        """The session broke: what was not observed is a gap, and the next try comes soon."""
+        self._totals.bursts[Outcome.ERROR.value] += 1
+        self._table = None
+        skip = self._governor.failed()
+        self._state(Source.NONE, fault.reason.value)
+        self._skip(skip, stop)
+
+
+class _Totals:
+    """The counters of `SamplingTotals` while they grow."""
+
+    def __init__(self) -> None:
+        self.observed_seconds = 0.0
+        self.events = 0
+        self.bytes = 0
+        self.own_lines = 0
+        self.skipped_lines = 0
+        self.bursts: Counter[str] = Counter({outcome.value: 0 for outcome in Outcome})
+        self.skips: Counter[str] = Counter()
+        self.labels_suppressed = 0
+        self.last_success: float | None = None
+
+    def took(self, piece: Slice) -> None:
+        """A slice ended."""
+        self.observed_seconds += piece.end - piece.start
+        self.events += piece.lines
+        self.bytes += piece.size_bytes
+        self.bursts[piece.outcome.value] += 1
+
+    def frozen(self) -> SamplingTotals:
+        """The counters as a snapshot."""
+        return SamplingTotals(
+            self.observed_seconds, self.events, self.bytes, self.own_lines, self.skipped_lines,
+            dict(self.bursts), dict(self.skips), self.labels_suppressed, self.last_success,
+        )  # fmt: skip
+
+
+def _hot_key(estimate: KeyEstimate, total: float) -> HotKey:
+    writes = min(estimate.writes_rate, estimate.rate)
+    return HotKey(
+        db=estimate.db, key=estimate.key, rate=estimate.rate, low=estimate.low, high=estimate.high,
+        share=min(1.0, estimate.rate / total) if total else 0.0, reads=estimate.rate - writes, writes=writes,
+    )  # fmt: skip
+
+
+def _to_next_mark(since: float, step: float) -> float:
+    """Seconds from `since` to the next multiple of `step` on the server's clock, so that whole seconds end promptly."""
+    left = step - since % step
+    return left + 0.001 if left > step / 4 else left + step + 0.001

@@ -1,0 +1,223 @@
+"""One second of the server's clock: from the pieces that were observed to what each key did in it (pure).
+
+In: `Piece`s, each a burst or a slice of a joined run. Out: a `Stratum`, with its keys' amounts packed in arrays.
+
+A second of which one unbroken run was observed is exact for what it observed. Any other is a sample. There a key's
+rate is the mean of its pieces' rates, weighted by the cycle that each stands for (pooled counts over time are biased as
+soon as the length of bursts follows the load). Its variance is the linearised jackknife between pieces, less the share
+that was observed (Cochran, Sampling Techniques, 2.6 and 11.7).
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from heapq import nlargest
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+DbKey = tuple[int, bytes]
+
+# Sums of multiples of a power of two are exact in a float: what is added can be taken away again to the last bit.
+AMOUNT_GRAIN = 1024.0
+VARIANCE_GRAIN = 256.0
+_EXTENT_GRAIN = 2.0**20
+STEPS = 255  # a share that is kept in one byte
+_JOINT_SECONDS = 5e-6  # brackets are whole microseconds: slices that end and begin closer than this leave no hole
+_IDLE_CYCLES = 5.0  # a random gap is rarely longer (e^-5): sampling began late or ended early in this second
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What was observed from `start` to `end` (server clock, seconds; never across a whole second).
+
+    `cycle` is the time it stands for: its planned length plus the mean gap. `joined`: it goes on where the piece before
+    it ended. `accesses`: (accesses, of which writes) by (db, key); `commands`: commands seen.
+    """
+
+    start: float
+    end: float
+    cycle: float
+    commands: int
+    accesses: Mapping[DbKey, tuple[int, int]]
+    joined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Accesses or commands of a whole stratum, the variance of that and the fourth moment of its deviations."""
+
+    amount: float
+    variance: float = 0.0
+    fourth: float = 0.0
+
+
+@dataclass(slots=True)
+class Stratum:
+    """One closed second. Entry i of each column belongs to one key; the ledger fills in `slots`.
+
+    `extent`: the seconds that the amounts stand for; `observed`: the seconds seen; `pieces`: how many.
+    Exact: `amounts` and `writes` are counts, there are no variances. Sampled: `writes` and `shapes` are in 1/255 (of
+    the amount; of the squared variance, which gives the fourth moment).
+    A single piece has no spread of its own. Then `alone` is the share that was not observed, `variances` are
+    `alone` * amount^2, and the window's mean turns them into a distance from it.
+    `poisson` * amount is the least variance; `floor` the largest amount that was dropped.
+    """
+
+    second: int
+    extent: float
+    observed: float
+    pieces: int
+    commands: Moments
+    accesses: Moments
+    amounts: array[float] | array[int]
+    writes: array[int]
+    exact: bool = True
+    alone: float = 0.0
+    poisson: float = 0.0
+    floor: float = 0.0
+    variances: array[float] = field(default_factory=lambda: array("f"))
+    shapes: array[int] = field(default_factory=lambda: array("B"))
+    slots: array[int] = field(default_factory=lambda: array("H"))
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Drop every entry but `rows`, and remember the largest amount that goes."""
+        kept = set(rows)
+        self.floor = max(self.floor, *(float(a) for row, a in enumerate(self.amounts) if row not in kept))
+        for name in ("amounts", "writes", "variances", "shapes"):
+            column = getattr(self, name)
+            if column:
+                setattr(self, name, array(column.typecode, [column[row] for row in rows]))
+
+
+def largest(amounts: Sequence[float], rows: Iterable[int], limit: int) -> list[int]:
+    """Choose the `limit` of `rows` with the largest amounts; they come in ascending order of rows."""
+    return sorted(nlargest(limit, rows, key=amounts.__getitem__))
+
+
+class OpenSecond:
+    """The second that is being observed: its pieces, and for each key a flat tuple (piece, count, writes, ...)."""
+
+    def __init__(self, second: int) -> None:
+        self.second = second
+        self._seen: dict[DbKey, tuple[int, ...]] = {}
+        self._lengths: list[float] = []
+        self._cycles: list[float] = []
+        self._commands: list[int] = []
+        self._counts: list[int] = []
+        self._unbroken = True
+        self._first = float(second + 1)
+        self._last = float(second)
+
+    def add(self, piece: Piece) -> None:
+        """Take one piece; one without length counts only as part of a joined run."""
+        length = piece.end - piece.start
+        if length < 0.0 or (length == 0.0 and not piece.joined):
+            return
+        if not piece.joined or (self._lengths and piece.start > self._last + _JOINT_SECONDS):
+            self._unbroken = False
+        self._first = min(self._first, piece.start)
+        self._last = max(self._last, piece.end)
+        index, total, seen = len(self._lengths), 0, self._seen
+        for key, (count, writes) in piece.accesses.items():
+            before = seen.get(key)
+            seen[key] = (index, count, writes) if before is None else (*before, index, count, writes)
+            total += count
+        self._lengths.append(length)
+        self._cycles.append(length if piece.joined else max(piece.cycle, length))
+        self._commands.append(piece.commands)
+        self._counts.append(total)
+
+    def close(self) -> tuple[Stratum, list[DbKey]] | None:
+        """Return the stratum, still without slots, and its entries' keys; None if no time was observed."""
+        observed = sum(self._lengths)
+        if observed <= 0.0:
+            return None
+        extent = observed if self._unbroken else max(observed, self._extent())
+        if extent - observed < _JOINT_SECONDS:
+            return self._exact(observed), list(self._seen)
+        spread = _Spread(self._lengths, self._cycles, extent)
+        stratum = Stratum(
+            second=self.second,
+            extent=rounded(extent, _EXTENT_GRAIN),
+            observed=observed,
+            pieces=len(self._lengths),
+            commands=spread.moments(self._commands),
+            accesses=spread.moments(self._counts),
+            amounts=array("f"),
+            writes=array("B"),
+            exact=False,
+            alone=spread.missed if len(self._lengths) == 1 else 0.0,
+            poisson=rounded(spread.missed * extent / observed, VARIANCE_GRAIN),
+        )
+        spread.fill(stratum, self._seen.values())
+        return stratum, list(self._seen)
+
+    def _exact(self, observed: float) -> Stratum:
+        seen = self._seen.values()
+        return Stratum(
+            second=self.second,
+            extent=rounded(observed, _EXTENT_GRAIN),
+            observed=observed,
+            pieces=len(self._lengths),
+            commands=Moments(float(sum(self._commands))),
+            accesses=Moments(float(sum(self._counts))),
+            amounts=_packed([sum(counts[1::3]) for counts in seen]),
+            writes=_packed([sum(counts[2::3]) for counts in seen]),
+        )
+
+    def _extent(self) -> float:
+        """Measure what sampled pieces stand for: the second, less an end at which sampling was not yet or not more."""
+        cycle, start, end = max(self._cycles), float(self.second), float(self.second + 1)
+        if self._first - start > _IDLE_CYCLES * cycle:
+            start = self._first - cycle
+        if end - self._last > _IDLE_CYCLES * cycle:
+            end = self._last + cycle
+        return end - start
+
+
+class _Spread:
+    """The pieces of one sampled second: what a count in each is worth, and how far a key's pieces lie apart.
+
+    Piece b with share p = cycle / sum of cycles and length o turns a count n into the amount k*n, k = extent * p / o.
+    A key's amount is A = sum(k*n), its deviations are k*n - p*A (n = 0 where it was not seen).
+    """
+
+    def __init__(self, lengths: Sequence[float], cycles: Sequence[float], extent: float) -> None:
+        total, pieces = sum(cycles), len(lengths)
+        self._shares = [cycle / total for cycle in cycles]
+        self._worth = [extent * p / o if o else 0.0 for p, o in zip(self._shares, lengths, strict=True)]
+        self._squares = sum(p * p for p in self._shares)
+        self._fourths = sum(p**4 for p in self._shares)
+        self.missed = 1.0 - sum(lengths) / extent
+        self._factor = self.missed * pieces / (pieces - 1) if pieces > 1 else 0.0
+
+    def moments(self, counts: Sequence[int]) -> Moments:
+        """Estimate what is counted in every piece."""
+        amounts = [k * n for k, n in zip(self._worth, counts, strict=True)]
+        amount = sum(amounts)
+        squares = [(a - p * amount) ** 2 for a, p in zip(amounts, self._shares, strict=True)]
+        return Moments(amount, self._factor * sum(squares), self._factor**2 * sum(d * d for d in squares))
+
+    def fill(self, stratum: Stratum, seen: Iterable[tuple[int, ...]]) -> None:
+        """Fill the columns of a sampled stratum, one entry for each key that was seen."""
+        worth, alone, amounts, writes, variances, shapes = self._worth, stratum.alone, [], [], [], bytearray()
+        once, once_shapes = self._seen_once()
+        for counts in seen:
+            if len(counts) == 3:  # most keys: one piece saw them
+                piece, count, written = counts
+                amount = worth[piece] * count
+                variance = alone * amount * amount if alone else once[piece] * amount * amount
+                shapes.append(once_shapes[piece])
+            else:
+                amount, written_amount = 0.0, 0.0
+                amount, variance, shape = self._several(counts)
+                count, written = sum(counts[1::3]), sum(counts[2::3])
+                shapes.append(shape)
+            amounts.append(int(amount * AMOUNT_GRAIN + 0.5) / AMOUNT_GRAIN)
+            variances.append((int(variance * VARIANCE_GRAIN) + 1) / VARIANCE_GRAIN)
+            writes.append(0 if not written else share(written, count))
+        stratum.amounts, stratum.writes = array("f", amounts), array("B", writes)
+        stratum.variances, stratum.shapes = array("f", variances), array("B", bytes(shapes))

@@ -1,0 +1,90 @@
+"""Who runs when: guarded threads for each node, and APScheduler for what is fleet-wide or rare.
+
+A guarded thread that fails is logged once and started again; a job that fails is logged, counted, and runs again at its
+next time. Both end at the stop event, which every wait listens to.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from exporter.log import correlation, log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exporter.meters import Meters
+
+RESTART_SECONDS = 1.0
+
+
+class GuardedThread:
+    """A thread that must not end before `stop`: if its work raises, that is logged and the work begins again."""
+
+    def __init__(self, name: str, work: Callable[[threading.Event], None], stop: threading.Event) -> None:
+        self.name = name
+        self._work = work
+        self._stop = stop
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Whether the thread still runs."""
+        return self._thread.is_alive()
+
+    def join(self, timeout: float) -> None:
+        """Wait for the thread to notice `stop`."""
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                with correlation():
+                    self._work(self._stop)
+            except Exception as error:  # noqa: BLE001 - the border: nothing may silently end a thread
+                log.failure("schedule.thread_failed", "a thread failed and is started again", error, thread=self.name)
+                self._stop.wait(RESTART_SECONDS)
+
+
+class Jobs:
+    """The rare and fleet-wide work, each job measured and logged under its name."""
+
+    def __init__(self, meters: Meters) -> None:
+        self._meters = meters
+        self._scheduler = BackgroundScheduler(
+            timezone=timezone.utc,
+            executors={"default": ThreadPoolExecutor(2)},
+            # A late run is better than none, two at once are worse than one.
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+
+    def every(self, seconds: float, name: str, work: Callable[[], None]) -> None:
+        """Run `work` now and then every `seconds`."""
+        self._scheduler.add_job(
+            self._measured, "interval", seconds=seconds, args=(name, work), id=name,
+            next_run_time=datetime.now(timezone.utc),
+        )  # fmt: skip
+
+    def start(self) -> None:
+        """Start running jobs."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Start no more runs and wait for those under way; jobs listen to the stop event themselves."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
+
+    def _measured(self, name: str, work: Callable[[], None]) -> None:
+        try:
+            with correlation(), self._meters.job(name):
+                work()
+        except Exception as error:  # noqa: BLE001 - the border of one scheduled run
+            log.failure("schedule.job_failed", "a job failed", error, job_name=name)

@@ -1,0 +1,85 @@
+"""`/metrics`: readings and our own meters in, exposition text out, each fragment rendered once per snapshot."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from exporter.views.exposition import Family, Fragments, compose, encode, labels, line
+from exporter.views.families import SECTIONS, Collect, Sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from prometheus_client import Metric
+
+    from exporter.config import Target
+    from exporter.keynames import KeyNames
+    from exporter.views.exposition import Format, Kind
+    from exporter.views.families import Section
+    from exporter.views.reading import Reading
+
+TARGET_INFO = Family("redis_target_info", "gauge", "A configured target and the labels that it was given.")
+
+
+class MetricsView:
+    """Renders `/metrics` and remembers what it rendered. Belongs to one thread."""
+
+    def __init__(self) -> None:
+        self._fragments = Fragments()
+
+    def render(
+        self,
+        readings: tuple[Reading, ...],
+        names: KeyNames,
+        form: Format,
+        collect: frozenset[Collect],
+        own: Iterable[Metric] = (),
+    ) -> bytes:
+        """Write the families of `collect` for these nodes, and `own` (this process's meters) last."""
+        families: list[tuple[Family, list[bytes]]] = []
+        for place, section in enumerate(SECTIONS):
+            if section.collect in collect:
+                rendered = [self._section(place, section, reading, names) for reading in readings]
+                families += [
+                    (row.family, [fragments[at] for fragments in rendered]) for at, row in enumerate(section.rows)
+                ]
+        if Collect.STATS in collect:
+            targets = {reading.target.name: reading.target for reading in readings}
+            families.append((TARGET_INFO, [_target_info(target) for target in targets.values()]))
+        if Collect.SELF in collect:
+            families += [_own_family(metric) for metric in own]
+        return compose(form, families)
+
+    def forget(self, readings: tuple[Reading, ...]) -> None:
+        """Drop what was rendered for nodes that are not among `readings`."""
+        self._fragments.keep({(place, one.node) for place in range(len(SECTIONS)) for one in readings})
+
+    def _section(self, place: int, section: Section, reading: Reading, names: KeyNames) -> tuple[bytes, ...]:
+        sources = (names, *section.sources(reading))
+        return self._fragments.of((place, reading.node), sources, partial(_render, section, reading, names))
+
+
+def _render(section: Section, reading: Reading, names: KeyNames) -> tuple[bytes, ...]:
+    """Render one section of one node: for each family the bytes of its sample lines."""
+    sheet = Sheet(reading, names)
+    base = labels((("target", reading.node.target), ("addr", reading.node.addr)))
+    return tuple(
+        encode(
+            "".join(
+                line(row.family.name, f"{base},{more}" if more else base, value) for more, value in row.samples(sheet)
+            )
+        )
+        for row in section.rows
+    )
+
+
+def _target_info(target: Target) -> bytes:
+    return encode(line(TARGET_INFO.name, labels((("target", target.name), *target.labels.items())), 1))
+
+
+def _own_family(metric: Metric) -> tuple[Family, list[bytes]]:
+    """Turn a family of prometheus_client into one of ours, written the same way as ours."""
+    name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+    text = "".join(line(one.name, labels(one.labels.items()), one.value) for one in metric.samples)
+    return Family(name, cast("Kind", metric.type), metric.documentation), [encode(text)]

@@ -1,0 +1,202 @@
+"""The HTTP server: `application` joins routes and endpoints, `serve` runs it until a signal says stop."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import h11
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from exporter.log import log
+from exporter.views.reading import Moment
+from exporter.web.answers import error, line
+from exporter.web.site import Site
+
+if TYPE_CHECKING:
+    import asyncio
+    import socket
+    from collections.abc import Callable, Iterator
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from exporter.config import Config
+    from exporter.meters import Meters
+    from exporter.snapshot import Board
+    from exporter.views.health import Liveness
+
+REQUEST_SECONDS = 10.0
+"""How long a client may take to send one request, from its first byte (or from connecting) to its last."""
+IDLE_SECONDS = 75
+"""How long a connection may idle between requests: longer than Prometheus' usual scrape interval of a minute."""
+CONNECTIONS = 512
+SHUTDOWN_SECONDS = 1
+_JSON_PATHS = ("/api/", "/health")
+
+
+def moment() -> Moment:
+    """Read both clocks."""
+    return Moment(time.monotonic(), time.time())
+
+
+def application(
+    board: Board,
+    config_of: Callable[[], Config],
+    meters: Meters,
+    liveness: Callable[[], Liveness],
+    clock: Callable[[], Moment] = moment,
+) -> Starlette:
+    """Build the app. `config_of` gives the configuration of the moment, `liveness` says which threads run."""
+    site = Site(board, config_of, meters, liveness, clock)
+    endpoints = {
+        "/": site.page,
+        "/metrics": site.metrics,
+        "/health": site.health,
+        "/health/redis": site.health_redis,
+        "/health/redis-alerts": site.health_alerts,
+        "/api/v1/hotkeys": site.hotkeys,
+        "/api/v1/status": site.status,
+        "/-/healthy": site.healthy,
+        "/-/ready": site.ready,
+        "/assets/{name}": site.asset,
+    }
+    routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in endpoints.items()]
+    app = Starlette(
+        routes=[*routes, Route("/-/reload", site.reload, methods=["POST"])],
+        middleware=[Middleware(Border)],
+        exception_handlers={HTTPException: refuse},
+    )
+    # A redirect would be built from the client's Host header.
+    app.router.redirect_slashes = False
+    return app
+
+
+async def refuse(request: Request, refusal: Exception) -> Response:
+    """Answer a refusal in one line: JSON where JSON is expected, text elsewhere."""
+    assert isinstance(refusal, HTTPException)
+    path = quote(request.url.path[:100], safe="/")
+    text = {404: f"nothing here: {path}", 405: f"method not allowed: {request.method[:20]} {path}"}
+    given = "" if refusal.detail in {"Not Found", "Method Not Allowed"} else refusal.detail
+    said = given or text.get(refusal.status_code, refusal.detail)
+    if request.url.path.startswith(_JSON_PATHS):
+        return error(said, refusal.status_code, refusal.headers)
+    return line(f"{refusal.status_code}: {said}", refusal.status_code, refusal.headers)
+
+
+class Border:
+    """The border of one request: a fault of ours is logged once and answered in one line, without a traceback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception as fault:  # noqa: BLE001 - the border
+            log.failure("web.request_failed", "a request failed", fault, method=scope["method"], path=scope["path"])
+            if not started:
+                await line("500: internal error, see the log", 500)(scope, receive, send)
+
+
+class Impatient(H11Protocol):
+    """uvicorn's HTTP/1.1 with a time limit for sending a request; else silent clients would use up all connections."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock: a client that connects has something to ask."""
+        super().connection_made(transport)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Stop the clock at a complete request; the first byte of the next one starts it again."""
+        super().data_received(data)
+        if self.conn.their_state in {h11.IDLE, h11.SEND_BODY}:
+            self._wait()
+        else:
+            self._stop_waiting()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock for good."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        if self._patience is None:
+            self._patience = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server that returns when a signal ended it, and says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None] | None) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then tell."""
+        await super().startup(sockets)
+        if self._on_ready is not None:
+            self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take SIGTERM and SIGINT while serving and put the old handlers back.
+
+        uvicorn raises the signal again at this point, which would end the process before the caller has stopped the
+        rest.
+        """
+        old = {one: signal.signal(one, self.handle_exit) for one in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for one, handler in old.items():
+                signal.signal(one, handler)
+
+
+def serve(app: ASGIApp, sock: socket.socket, on_ready: Callable[[], None] | None = None) -> None:
+    """Serve on a listening socket, in the main thread, until SIGTERM or SIGINT; the socket is closed on return.
+
+    Connections that are open then are closed within SHUTDOWN_SECONDS.
+    """
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",
+        http=Impatient,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        # Its lines about a client's broken request are the client's business, and unbounded.
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        h11_max_incomplete_event_size=16 * 1024,
+    )
+    Server(config, on_ready).run(sockets=[sock])

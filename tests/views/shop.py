@@ -1,0 +1,230 @@
+"""A Board as a shop's would be: a busy cache that is sampled in bursts, a small queue that is observed in full,
+and a session store that is down. Everything is fixed, so that answers can be compared with golden files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from exporter.config import load
+from exporter.keynames import KeyNames
+from exporter.snapshot import (
+    Board,
+    Enrichment,
+    GroupRate,
+    HotKey,
+    HotKeys,
+    KeyFacts,
+    Node,
+    NodeStatus,
+    SamplingState,
+    SamplingTotals,
+    Source,
+)
+from exporter.views.reading import Moment
+
+if TYPE_CHECKING:
+    from exporter.config import Config
+
+NOW = Moment(monotonic=10_000.0, wall=1_767_225_600.25)
+CACHE = Node("cache", "10.0.0.1:6379")
+QUEUE = Node("queue", "10.0.0.2:6379")
+SESSIONS = Node("sessions", "10.0.0.3:6380")
+NAMES = KeyNames()
+
+
+def shop_config() -> Config:
+    """Three targets with the default settings; the first has labels."""
+    return with_targets(
+        load(None, environ={}),
+        {"name": "cache", "url": "redis://:pa55word@10.0.0.1:6379", "labels": {"team": "shop", "tier": 'gold "A"'}},
+        {"name": "queue", "url": "redis://10.0.0.2:6379"},
+        {"name": "sessions", "url": "rediss://10.0.0.3:6380"},
+    )
+
+
+def with_targets(config: Config, *targets: dict[str, object]) -> Config:
+    """The configuration with other targets."""
+    model = type(config.targets[0])
+    return config.model_copy(update={"targets": tuple(model.model_validate(one) for one in targets)})
+
+
+def shop_board() -> Board:
+    """The Board at NOW."""
+    board = Board((CACHE, QUEUE, SESSIONS))
+    for value in (status(), hot_keys(), state(), totals(), facts()):
+        board.publish(CACHE, value)
+    for value in (quiet_status(), quiet_keys(), SamplingState(Source.MONITOR, "full"), quiet_totals()):
+        board.publish(QUEUE, value)
+    board.publish(SESSIONS, replace(status(), down="refused", detail="10.0.0.3:6380: connect: refused"))
+    board.publish(SESSIONS, SamplingState(Source.NONE, "down"))
+    board.publish(SESSIONS, SamplingTotals(skips={"down": 31}))
+    return board
+
+
+def hot_key(key: bytes, rate: float, total: float, *, writes: float = 0.0, error: float = 0.04, db: int = 0) -> HotKey:
+    """A key with its interval `error` wide on each side."""
+    return HotKey(db, key, rate, rate * (1 - error), rate * (1 + error), rate / total, rate * (1 - writes), rate * writes)
+
+
+_CACHE_KEYS: tuple[tuple[bytes, float, float], ...] = (
+    (b"flash-sale:banner", 38_211.4, 0.0),
+    (b"product:8841:price", 12_904.25, 0.002),
+    (b"product:8841:stock", 9_120.0, 0.35),
+    (b"config:features", 7_733.5, 0.0),
+    (b"session:0f3a9c1d", 4_102.0, 0.5),
+    (b"cart:user:20441", 2_650.75, 0.61),
+    (b"ratelimit:api:checkout", 2_214.0, 1.0),
+    (b"product:1207:price", 1_406.5, 0.0),
+    (b"home:recommendations:de", 988.0, 0.01),
+    (b"stream:orders", 612.25, 0.97),
+    (b"\xff\x00binary\\key", 344.0, 0.2),
+    (b"<script>alert(1)</script>", 212.5, 0.0),
+    ("schlüssel:größe".encode(), 120.0, 0.0),
+    (b'quoted:"name"\nline', 61.0, 0.1),
+    (b"product:" + b"0123456789" * 20, 33.0, 0.0),
+    (b"lock:inventory", 7.125, 1.0),
+    (b"once", 0.4, 0.0),
+)
+
+
+def hot_keys() -> HotKeys:
+    """The busy cache's window: seen 1.7 % of the time."""
+    total = 148_220.0
+    keys = tuple(
+        hot_key(key, rate, total, writes=writes, error=0.02 + 0.4 / (place + 6))
+        for place, (key, rate, writes) in enumerate(reversed(_CACHE_KEYS))
+    )[::-1]
+    groups = ("flash-sale:*", "product:*:price", "product:*:stock", "config:*", "session:*", "cart:user:*", "other")
+    return HotKeys(
+        window_end=1_767_225_600.0,
+        window_seconds=60.0,
+        observed_seconds=1.0213,
+        accesses_per_second=total,
+        commands_per_second=131_402.5,
+        duty_ratio=0.017,
+        lag_seconds=0.0021,
+        window_keys=8_412,
+        floor=0.0,
+        over_threshold=15,
+        keys=keys,
+        labelled=frozenset((key.db, key.key) for key in keys[:14]),
+        groups=tuple(GroupRate(0, name, 41_000.5 / (place + 1)) for place, name in enumerate(groups)),
+        taken_at=NOW.monotonic - 0.6,
+    )
+
+
+def facts() -> Enrichment:
+    """What the cache's labelled keys are; the session has a life."""
+    kinds = ("string", "string", "string", "hash", "string", "hash", "string", "string", "list", "stream")
+    return Enrichment(
+        {
+            (0, key): KeyFacts(
+                type=kind,
+                encoding={"hash": "listpack", "stream": "stream", "list": "quicklist"}.get(kind, "embstr"),
+                slot=None,
+                memory_bytes=72 * (place + 1) ** 4,
+                ttl_seconds=None if place % 3 else 4.5 * (place + 1) ** 3,
+                probed_at=NOW.monotonic - 3.1,
+            )
+            for place, ((key, _, _), kind) in enumerate(zip(_CACHE_KEYS, kinds, strict=False))
+        },
+        taken_at=NOW.monotonic - 3.0,
+    )
+
+
+def status() -> NodeStatus:
+    """A primary that is up."""
+    return NodeStatus(
+        down=None,
+        detail="",
+        role="master",
+        server="valkey",
+        version="9.1.2",
+        run_id="a" * 40,
+        latency_seconds=0.00041,
+        uptime_seconds=1_209_600.0,
+        used_memory_bytes=3_650_722_201,
+        maxmemory_bytes=4_294_967_296,
+        total_memory_bytes=16_000_000_000,
+        maxmemory_policy="allkeys-lru",
+        ops_per_second=131_000.0,
+        input_bytes_per_second=9_400_000.0,
+        loading=False,
+        failover=False,
+        connected_clients=412,
+        evicted_keys=88_121,
+        hit_ratio={"1m": 0.9731, "5m": 0.9688},
+        server_limit_bytes=0,
+        last_success=NOW.wall - 0.7,
+        taken_at=NOW.monotonic - 0.7,
+    )
+
+
+def state() -> SamplingState:
+    """Bursts within the budget."""
+    return SamplingState(Source.MONITOR, "budget")
+
+
+def totals() -> SamplingTotals:
+    """What sampling the cache has cost."""
+    return SamplingTotals(
+        observed_seconds=613.25,
+        events=81_402_119,
+        bytes=7_401_224_816,
+        own_lines=4_402,
+        skipped_lines=3,
+        bursts={"complete": 41_220, "events": 12, "bytes": 2, "time": 0, "error": 1},
+        skips={"loading": 4, "memory": 0},
+        labels_suppressed=17,
+        last_success=NOW.wall - 0.6,
+    )
+
+
+def quiet_status() -> NodeStatus:
+    """A small server that may evict nothing and is nearly full."""
+    return replace(
+        status(),
+        server="redis",
+        version="7.0.15",
+        used_memory_bytes=980_000_000,
+        maxmemory_bytes=1_000_000_000,
+        maxmemory_policy="noeviction",
+        latency_seconds=0.21,
+        connected_clients=9,
+        hit_ratio={"1m": 1.0},
+        server_limit_bytes=33_554_432,
+    )
+
+
+def quiet_keys() -> HotKeys:
+    """Everything was observed: no error at all, two databases with the same key."""
+    keys = (
+        hot_key(b"queue:mails", 40.0, 62.0, writes=0.5, error=0.0),
+        hot_key(b"queue:mails", 20.0, 62.0, writes=1.0, error=0.0, db=3),
+        hot_key(b"lock:worker", 2.0, 62.0, writes=1.0, error=0.0),
+    )
+    return replace(
+        hot_keys(),
+        observed_seconds=60.0,
+        accesses_per_second=62.0,
+        commands_per_second=71.25,
+        duty_ratio=1.0,
+        window_keys=3,
+        over_threshold=2,
+        keys=keys,
+        labelled=frozenset((key.db, key.key) for key in keys),
+        groups=(GroupRate(0, "queue:*", 40.0), GroupRate(3, "queue:*", 20.0), GroupRate(0, "lock:*", 2.0)),
+    )
+
+
+def quiet_totals() -> SamplingTotals:
+    """What observing the small server has cost."""
+    return SamplingTotals(
+        observed_seconds=3_600.5,
+        events=256_500,
+        bytes=20_100_000,
+        bursts={"complete": 28_804},
+        last_success=NOW.wall - 0.6,
+    )
