@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import httpx
@@ -79,7 +80,7 @@ class Exporter:
             except httpx.TransportError:
                 return False
 
-        wait_for(answers, timeout, f"{path}; log so far:\n{self.log}")
+        wait_for(answers, timeout, f"{self.url}{path} to answer 200")
         return self
 
     def get(self, path: str, **options: Any) -> httpx.Response:
@@ -121,15 +122,21 @@ class Exporter:
         self.process.send_signal(number)
         try:
             code = self.process.wait(5)
+            seconds = time.monotonic() - started
+            assert code == 0, f"the exporter ended with {code}:\n{self.log}"
+            wait_for(lambda: not any(map(runs, tree)), 1, f"the exporter's children to end: {tree}")
         except subprocess.TimeoutExpired:
-            for process in tree:
-                process.kill()
-            self.process.wait()
             pytest.fail(f"the exporter did not end within 5 s of {number.name}:\n{self.log}")
-        seconds = time.monotonic() - started
-        assert code == 0, f"the exporter ended with {code}:\n{self.log}"
-        wait_for(lambda: not any(map(runs, tree)), 1, f"the exporter's children to end: {tree}")
+        finally:
+            _kill(tree)
+            self.process.wait()
         return seconds
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 class StartExporter(Protocol):

@@ -7,6 +7,7 @@ float seconds, sizes int bytes, rates float per second, shares float ratios.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -83,13 +84,13 @@ class Tls(Section):
     cert_file: FilePath | None = Field(
         default=None, description="Our own certificate, for servers that ask clients for one; needs `key_file`."
     )
-    key_file: FilePath | None = Field(default=None, description="The private key of `cert_file`, not encrypted.")
+    key_file: FilePath | None = Field(default=None, description="The private key of `cert_file`, without a passphrase.")
     server_name: str | None = Field(
         default=None,
         description="The name that the server's certificate must carry, where it differs from the URL's host.",
     )
     min_version: Annotated[Literal["1.2", "1.3"], Word] = Field(
-        default="1.2", description="The oldest TLS version that is accepted."
+        default="1.2", description="The oldest TLS version that is accepted; older ones than 1.2 are broken."
     )
     insecure_skip_verify: Flag = Field(
         default=False,
@@ -104,7 +105,7 @@ class Override(Section):
     threshold: KeyRate | None = Field(
         default=None, description="The threshold of these keys, instead of the general one."
     )
-    ignore: Flag = Field(default=False, description="These keys never count as over the threshold.")
+    ignore: Flag = Field(default=False, description="Whether these keys never count as over the threshold.")
 
 
 class Sampling(Section):
@@ -132,12 +133,14 @@ class Sampling(Section):
     )
     total_events_per_second: Annotated[int, BeforeValidator(quantities.Whole(100, 10_000_000).read)] = Field(
         default=50_000,
-        description="What this process reads over all nodes together; it bounds our own CPU (about 5 % of a core).",
+        description="What this process reads per second over all nodes together; it bounds our own CPU. The nodes "
+        "share it.",
     )
     max_duty: Annotated[float, BeforeValidator(quantities.Ratio(0.001, 1).read)] = Field(
         default=0.02,
         description="The largest share of time with MONITOR on, on a server that has no limit of its own for a client "
-        "that stops reading.",
+        "that stops reading (`client-output-buffer-limit normal` or `maxmemory-clients`). Traffic so small that its "
+        "memory could hold 15 minutes of it is exempt.",
     )
     server_limit: Annotated[Literal["warn", "require"], Word] = Field(
         default="warn",
@@ -150,16 +153,21 @@ class Sampling(Section):
         "nothing is cut.",
     )
     top: Annotated[int, BeforeValidator(quantities.Whole(1, 100).read)] = Field(
-        default=20, description="How many keys of a node become Prometheus series."
+        default=20,
+        description="How many keys of a node become Prometheus series. Each brings about ten, and twenty keys fill a "
+        "screen.",
     )
     max_new_labels_per_hour: Annotated[int, BeforeValidator(quantities.Whole(1, 100_000).read)] = Field(
         default=200,
-        description="How many keys that Prometheus has not seen yet a node may bring in an hour, so that short-lived "
-        "keys cannot fill its index.",
+        description="How many keys that were not shown before a node may bring into Prometheus in an hour. Without a "
+        "bound, short-lived keys (sessions) would fill its index.",
     )
-    threshold: KeyRate = Field(default=1000 / 60, description="A key counts as hot above this rate of accesses.")
+    threshold: KeyRate = Field(
+        default=1000 / 60, description="A key counts as hot once the lower end of its interval is above this rate."
+    )
     threshold_share: Annotated[float, BeforeValidator(quantities.Ratio(0.001, 1).read)] = Field(
-        default=0.1, description="A key counts as dominant above this share of its node's accesses."
+        default=0.1,
+        description="The share of its node's accesses above which a key counts as dominant, whatever its rate.",
     )
     overrides: tuple[Override, ...] = Field(
         default=(),
@@ -185,7 +193,8 @@ class Keys(Section):
         "first match wins.",
     )
     max_label_length: Annotated[int, BeforeValidator(quantities.Whole(16, 1024).read)] = Field(
-        default=128, description="Longer names are cut to this many characters and end in a hash of the whole name."
+        default=128,
+        description="Longer names are cut to this many characters, the last eight being a hash of the whole name.",
     )
     hash_secret_file: FilePath | None = Field(
         default=None,
@@ -198,7 +207,7 @@ class Enrich(Section):
 
     enabled: Flag = Field(default=True, description="Look these facts up with commands that leave hit counters alone.")
     interval: Annotated[float, BeforeValidator(quantities.Duration(1, 3600).read)] = Field(
-        default=15.0, description="How often; as often as Prometheus usually scrapes."
+        default=15.0, description="How often they are looked up: as often as Prometheus usually scrapes."
     )
 
 
@@ -216,10 +225,13 @@ class Alerts(Section):
     """The thresholds of `/health/redis-alerts`."""
 
     memory_ratio: Annotated[float, BeforeValidator(quantities.Ratio(0.01, 1).read)] = Field(
-        default=0.9, description="Alert when a node uses more than this share of its maxmemory."
+        default=0.9,
+        description="Alert when a node uses more than this share of its maxmemory; above it, one burst of writes is "
+        "enough to evict.",
     )
     latency: Annotated[float, BeforeValidator(quantities.Duration(0.001, 60).read)] = Field(
-        default=0.1, description="Alert when a node takes longer than this to answer."
+        default=0.1,
+        description="Alert when a node takes longer than this to answer; users notice about a tenth of a second.",
     )
 
 
@@ -227,7 +239,9 @@ class Web(Section):
     """The HTTP server."""
 
     listen: Annotated[str, BeforeValidator(_listen)] = Field(
-        default="0.0.0.0:9468", description="Where to listen, as HOST:PORT; port 0 takes any free port."
+        default="0.0.0.0:9468",
+        description="Where to listen, as HOST:PORT. `0.0.0.0` is every interface, which Prometheus on another host "
+        "needs; port 0 is any free port.",
     )
 
     @property
@@ -263,21 +277,22 @@ class Target(Section):
         "`user:password@` and `/db` where needed.",
     )
     topology: Annotated[Literal["auto", "standalone"], Word] = Field(
-        default="auto", description="What the URL leads to. `auto` asks the server."
+        default="auto", description="What the URL leads to; both values mean the one server that listens there."
     )
     nodes: Annotated[Literal["all", "primaries"], Word] = Field(
         default="all", description="Which of the deployment's nodes are watched."
     )
     username: str | None = Field(default=None, description="The ACL user, where the URL has none.")
     password: SecretStr | None = Field(
-        default=None, description="The password, where the URL has none; better from `password_file` or `${VARIABLE}`."
+        default=None,
+        description="The password, where the URL has none. Better use `password_file`, or `${VARIABLE}` here.",
     )
     password_file: FilePath | None = Field(
         default=None,
         description="A file with the password. It is read again at every connect, so that it can be rotated.",
     )
     labels: dict[str, str] = Field(
-        default_factory=dict, description="Labels that service discovery attaches to this target."
+        default_factory=dict, description="Labels of this target's `redis_target_info`, to select and join by."
     )
     tls: Tls = Field(default_factory=Tls, description="TLS of this target.")
     sampling: Sampling = Field(
@@ -289,15 +304,7 @@ class Target(Section):
     def endpoint(self) -> Endpoint:
         """The parsed URL, with `username` and `password` of this section where the URL has none."""
         parsed = parse(self.url.get_secret_value())
-        return Endpoint(
-            tls=parsed.tls,
-            host=parsed.host,
-            port=parsed.port,
-            path=parsed.path,
-            username=parsed.username or self.username,
-            password=parsed.password or self.password,
-            db=parsed.db,
-        )
+        return replace(parsed, username=parsed.username or self.username, password=parsed.password or self.password)
 
 
 class Config(Section):

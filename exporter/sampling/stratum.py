@@ -120,15 +120,18 @@ class OpenSecond:
             self._unbroken = False
         self._first = min(self._first, piece.start)
         self._last = max(self._last, piece.end)
-        index, total, seen = len(self._lengths), 0, self._seen
+        if not (piece.joined and self._lengths and 0.0 in (length, self._lengths[-1])):
+            for column in (self._lengths, self._cycles, self._commands, self._counts):
+                column.append(0)
+        self._lengths[-1] += length
+        self._cycles[-1] += length if piece.joined else max(piece.cycle, length)
+        self._commands[-1] += piece.commands
+        index, total, seen = len(self._lengths) - 1, 0, self._seen
         for key, (count, writes) in piece.accesses.items():
             before = seen.get(key)
             seen[key] = (index, count, writes) if before is None else (*before, index, count, writes)
             total += count
-        self._lengths.append(length)
-        self._cycles.append(length if piece.joined else max(piece.cycle, length))
-        self._commands.append(piece.commands)
-        self._counts.append(total)
+        self._counts[-1] += total
 
     def close(self) -> tuple[Stratum, list[DbKey]] | None:
         """Return the stratum, still without slots, and its entries' keys; None if no time was observed."""
@@ -141,7 +144,7 @@ class OpenSecond:
         spread = _Spread(self._lengths, self._cycles, extent)
         stratum = Stratum(
             second=self.second,
-            extent=rounded(extent, _EXTENT_GRAIN),
+            extent=rounded(extent, AMOUNT_GRAIN),
             observed=observed,
             pieces=len(self._lengths),
             commands=spread.moments(self._commands),
@@ -149,7 +152,7 @@ class OpenSecond:
             amounts=array("f"),
             writes=array("B"),
             exact=False,
-            alone=spread.missed if len(self._lengths) == 1 else 0.0,
+            alone=rounded(spread.missed, VARIANCE_GRAIN) if len(self._lengths) == 1 else 0.0,
             poisson=rounded(spread.missed * extent / observed, VARIANCE_GRAIN),
         )
         spread.fill(stratum, self._seen.values())
@@ -203,21 +206,69 @@ class _Spread:
 
     def fill(self, stratum: Stratum, seen: Iterable[tuple[int, ...]]) -> None:
         """Fill the columns of a sampled stratum, one entry for each key that was seen."""
-        worth, alone, amounts, writes, variances, shapes = self._worth, stratum.alone, [], [], [], bytearray()
-        once, once_shapes = self._seen_once()
+        amounts: list[float] = []
+        variances: list[float] = []
+        shapes, writes, worth, once = bytearray(), bytearray(), self._worth, self._once(stratum.alone)
         for counts in seen:
             if len(counts) == 3:  # most keys: one piece saw them
                 piece, count, written = counts
                 amount = worth[piece] * count
-                variance = alone * amount * amount if alone else once[piece] * amount * amount
-                shapes.append(once_shapes[piece])
+                square, shape = once[piece]
+                variance = square * amount * amount
+                writes.append(share(written, count) if written else 0)
             else:
-                amount, written_amount = 0.0, 0.0
-                amount, variance, shape = self._several(counts)
-                count, written = sum(counts[1::3]), sum(counts[2::3])
-                shapes.append(shape)
+                amount, written_amount, variance, shape = self._several(counts)
+                writes.append(share(written_amount, amount) if written_amount else 0)
             amounts.append(int(amount * AMOUNT_GRAIN + 0.5) / AMOUNT_GRAIN)
             variances.append((int(variance * VARIANCE_GRAIN) + 1) / VARIANCE_GRAIN)
-            writes.append(0 if not written else share(written, count))
+            shapes.append(shape)
         stratum.amounts, stratum.writes = array("f", amounts), array("B", writes)
-        stratum.variances, stratum.shapes = array("f", variances), array("B", bytes(shapes))
+        stratum.variances, stratum.shapes = array("f", variances), array("B", shapes)
+
+    def _once(self, alone: float) -> list[tuple[float, int]]:
+        """Tabulate for each piece what a key seen in it only has: variance over amount^2, and the shape."""
+        if alone:
+            return [(alone, 0)] * len(self._shares)
+        table = []
+        for p in self._shares:
+            squares = (1 - p) ** 2 + max(0.0, self._squares - p * p)
+            fourths = (1 - p) ** 4 + max(0.0, self._fourths - p**4)
+            table.append((self._factor * squares, share(fourths, squares * squares)))
+        return table
+
+    def _several(self, counts: tuple[int, ...]) -> tuple[float, float, float, int]:
+        """Estimate a key that several pieces saw: amount, amount of writes, variance, shape."""
+        shares, worth = self._shares, self._worth
+        pieces = counts[::3]
+        amounts = [worth[piece] * count for piece, count in zip(pieces, counts[1::3], strict=True)]
+        amount = sum(amounts)
+        square, fourth, unseen, unseen_fourth = 0.0, 0.0, self._squares, self._fourths
+        for piece, part in zip(pieces, amounts, strict=True):
+            p = shares[piece]
+            deviation = (part - p * amount) ** 2
+            square += deviation
+            fourth += deviation * deviation
+            unseen -= p * p
+            unseen_fourth -= p**4
+        square += max(0.0, unseen) * amount**2
+        fourth += max(0.0, unseen_fourth) * amount**4
+        written = sum([worth[piece] * count for piece, count in zip(pieces, counts[2::3], strict=True)])
+        return amount, written, self._factor * square, share(fourth, square * square) if square else STEPS
+
+
+def share(part: float, whole: float) -> int:
+    """Keep part / whole in one byte: 0 and 255 only for nothing and all."""
+    if part <= 0.0:
+        return 0
+    return STEPS if part >= whole else max(1, min(STEPS - 1, int(STEPS * part / whole + 0.5)))
+
+
+def rounded(value: float, grain: float) -> float:
+    """Round to a multiple of 1 / grain."""
+    return round(value * grain) / grain
+
+
+def _packed(counts: list[int]) -> array[int]:
+    """Pack counts in the narrowest array that holds them."""
+    most = max(counts, default=0)
+    return array("B" if most < 256 else "H" if most < 65536 else "Q", counts)

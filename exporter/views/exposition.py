@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -42,14 +43,16 @@ class Family:
     kind: Kind
     help: str
 
-    def header(self, form: Format) -> bytes:
-        """Write the HELP and TYPE lines. OpenMetrics names a counter's family without `_total`."""
-        name, text = self.name, self.help.replace("\\", "\\\\").replace("\n", "\\n")
-        if form is Format.OPENMETRICS:
-            text = text.replace('"', '\\"')
-            if self.kind == "counter":
-                name = name.removesuffix("_total")
-        return f"# HELP {name} {text}\n# TYPE {name} {self.kind}\n".encode()
+
+@lru_cache(maxsize=1024)
+def header(family: Family, form: Format) -> bytes:
+    """Write the HELP and TYPE lines. OpenMetrics names a counter's family without `_total`."""
+    name, text = family.name, family.help.replace("\\", "\\\\").replace("\n", "\\n")
+    if form is Format.OPENMETRICS:
+        text = text.replace('"', '\\"')
+        if family.kind == "counter":
+            name = name.removesuffix("_total")
+    return f"# HELP {name} {text}\n# TYPE {name} {family.kind}\n".encode()
 
 
 def label(name: str, value: str) -> str:
@@ -90,7 +93,7 @@ def compose(form: Format, families: Iterable[tuple[Family, Collection[bytes]]]) 
     parts: list[bytes] = []
     for family, fragments in families:
         if any(fragments):
-            parts.append(family.header(form))
+            parts.append(header(family, form))
             parts.extend(fragments)
     if form is Format.OPENMETRICS:
         parts.append(b"# EOF\n")

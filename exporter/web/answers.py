@@ -22,7 +22,8 @@ SMALLEST_GZIP = 600
 """Smaller bodies fit one packet anyway."""
 LARGEST_INLINE = 256 * 1024
 """Larger ones are compressed in a thread, so that other requests go on."""
-GZIP_LEVEL = 4
+GZIP_LEVEL = 3
+"""Half the time of level 4 for a few percent more bytes: an exposition repeats itself anyway."""
 _CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from exporter.log import log
+from exporter.log import Throttle
 from exporter.views.reading import Moment
 from exporter.web.answers import error, line
 from exporter.web.site import Site
@@ -94,10 +94,11 @@ async def refuse(request: Request, refusal: Exception) -> Response:
 
 
 class Border:
-    """The border of one request: a fault of ours is logged once and answered in one line, without a traceback."""
+    """The border of one request: a fault of ours is answered in one line, and logged, but not at every scrape again."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._log = Throttle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
@@ -111,7 +112,8 @@ class Border:
         try:
             await self._app(scope, receive, noting)
         except Exception as fault:  # noqa: BLE001 - the border
-            log.failure("web.request_failed", "a request failed", fault, method=scope["method"], path=scope["path"])
+            path = scope["path"]
+            self._log.failure((path, type(fault)), "web.request_failed", "a request failed", fault, path=path)
             if not started:
                 await line("500: internal error, see the log", 500)(scope, receive, send)
 

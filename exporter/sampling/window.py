@@ -1,0 +1,240 @@
+"""What has been hot in the last minute: observed pieces in, rates with 95 % intervals out (pure).
+
+The window is the mean of its one-second strata (see `stratum`); seconds that were not observed are left out, they are
+gaps and not zeros. Time is the server's clock, as the pieces tell it. A variance is never less than Poisson's, and the
+interval takes Student's t with Satterthwaite's degrees of freedom from the centred fourth moments.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from math import floor, inf
+from typing import TYPE_CHECKING
+
+from exporter.sampling.interval import Estimate, interval
+from exporter.sampling.ledger import Ledger, Sums
+from exporter.sampling.stratum import OpenSecond, Piece, Stratum
+from exporter.snapshot import GroupRate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from exporter.sampling.stratum import Moments
+
+__all__ = ["Estimate", "KeyEstimate", "Piece", "Window"]
+
+INDEX_SECONDS = 20  # the index holds as many keys as this many seconds may have; some 200 bytes each
+_STEP_SECONDS = 1.0  # a clock that went back further starts a new window
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEstimate:
+    """Accesses per second of one key over the window: 0 <= low <= rate <= high, 0 <= writes_rate <= rate."""
+
+    db: int
+    key: bytes
+    rate: float
+    low: float
+    high: float
+    writes_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What all estimates of one moment share, from the strata in the window."""
+
+    strata: int
+    span: float
+    observed: float
+    sampled: int
+    lone: int
+    lone_weight: float
+    lone_fourth: float
+    freedom: float
+    floor: float
+
+    @classmethod
+    def of(cls, strata: Iterable[Stratum]) -> _Frame:
+        every = list(strata)
+        lone = [one for one in every if one.alone]
+        several = [one for one in every if not one.exact and not one.alone]
+        return cls(
+            strata=len(every),
+            span=sum(one.extent for one in every),
+            observed=sum(one.observed for one in every),
+            sampled=len(lone) + len(several),
+            lone=len(lone),
+            lone_weight=sum(one.alone * one.extent**2 for one in lone),
+            lone_fourth=sum(one.alone**2 * one.extent**4 for one in lone),
+            freedom=sum(one.pieces - 1 for one in several) + max(0, len(lone) - 1),
+            floor=sum(one.floor for one in every),
+        )
+
+
+class Window:
+    """The last `seconds` whole seconds. A second with more than `max_keys_per_second` keys keeps its largest.
+
+    Then `floor` says how much a dropped key may have had, and so does the `high` of every key that may have been
+    dropped. All figures are about closed seconds. For one thread.
+    """
+
+    def __init__(self, seconds: int = 60, max_keys_per_second: int = 5000) -> None:
+        self._seconds = seconds
+        self._max_keys = max_keys_per_second
+        self._restart()
+
+    def _restart(self) -> None:
+        self._ledger = Ledger(INDEX_SECONDS * self._max_keys)
+        self._strata: deque[Stratum] = deque()
+        self._open: OpenSecond | None = None
+        self._end: int | None = None
+        self._latest = -inf
+        self._moved = False
+        self._frame = _Frame.of(())
+
+    # --- what comes in ----------------------------------------------------------------------------------------------
+
+    def add(self, piece: Piece) -> None:
+        """Take one piece; it closes the seconds before it.
+
+        Where the server's clock was set back by up to a second, the piece counts for the second that is open; by more,
+        and the window starts anew. A jump forward leaves a gap.
+        """
+        if piece.start < self._latest - _STEP_SECONDS:
+            self._restart()
+        second = floor(piece.start)
+        self._move(second)
+        if self._open is None:
+            self._end = second if self._end is None else self._end
+            self._open = OpenSecond(max(second, self._end))
+        self._open.add(piece)
+        self._latest = max(self._latest, piece.end)
+
+    def advance(self, now: float) -> bool:
+        """Close the seconds that ended by `now` (server clock).
+
+        Tells whether seconds have ended since the last call, be it by `now` or by a piece that was added.
+        """
+        self._move(floor(now))
+        moved, self._moved = self._moved, False
+        return moved
+
+    def _move(self, second: int) -> None:
+        """Make `second` the end of the window, if it is later."""
+        if self._end is None or second <= self._end:
+            return
+        self._end, self._moved = second, True
+        self._latest = max(self._latest, float(second))
+        if self._open is not None and self._open.second < second:
+            closed, self._open = self._open.close(), None
+            if closed is not None:
+                self._ledger.enter(*closed, self._max_keys)
+                self._strata.append(closed[0])
+        while self._strata and self._strata[0].second < second - self._seconds:
+            self._ledger.leave(self._strata.popleft())
+        self._frame = _Frame.of(self._strata)
+
+    # --- what comes out ---------------------------------------------------------------------------------------------
+
+    @property
+    def window_end(self) -> float:
+        """The end of the last second that ended, on the server's clock; 0 before the first piece."""
+        return float(self._end or 0)
+
+    @property
+    def observed_seconds(self) -> float:
+        """Time that was observed in the window's seconds."""
+        return self._frame.observed
+
+    @property
+    def duty_ratio(self) -> float:
+        """Share of the time since the oldest observed second of the window began that was observed."""
+        if self._end is None or not self._strata:
+            return 0.0
+        return min(1.0, self._frame.observed / (self._end - self._strata[0].second))
+
+    @property
+    def keys_seen(self) -> int:
+        """Distinct keys that the window holds."""
+        return len(self._ledger)
+
+    @property
+    def floor(self) -> float:
+        """The highest rate that a key without a single entry may have had; 0 unless seconds had to be cut."""
+        return self._frame.floor / self._frame.span if self._frame.floor else 0.0
+
+    @property
+    def commands_per_second(self) -> float:
+        """Commands of all clients per second."""
+        return self._overall([one.commands for one in self._strata]).rate
+
+    def total(self) -> Estimate:
+        """Estimate the accesses per second of all keys together."""
+        return self._overall([one.accesses for one in self._strata])
+
+    def top(self, limit: int) -> list[KeyEstimate]:
+        """Name the `limit` keys with the highest rates over the window, highest first."""
+        return [self._estimate(slot) for slot in self._ledger.top(limit)]
+
+    def recent(self, limit: int, seconds: int = 3) -> list[KeyEstimate]:
+        """Name the `limit` keys with the most accesses in the last `seconds` closed seconds, most first.
+
+        Their estimates are over the whole window. The open second is left out: its end is never further than a second.
+        """
+        start = (self._end or 0) - seconds
+        strata = [stratum for stratum in self._strata if stratum.second >= start]
+        return [self._estimate(slot) for slot in self._ledger.recent(strata, limit)]
+
+    def over(self, threshold: float) -> int:
+        """Count the keys whose `low` is above `threshold` (accesses per second)."""
+        slots = self._ledger.above(threshold * self._frame.span)
+        if not self._frame.sampled:
+            return len(slots)
+        return sum(self._estimate(slot).low > threshold for slot in slots)
+
+    def groups(self, name_of: Callable[[bytes], str], limit: int) -> list[GroupRate]:
+        """Rates of the `limit` largest groups, largest first; then for each db the rest as the group `other`."""
+        sums = self._ledger.groups(name_of)
+        ranked = sorted(sums.items(), key=lambda item: (-item[1], item[0]))
+        shown = dict(ranked[:limit])
+        for (db, _), amount in ranked[limit:]:
+            shown[db, "other"] = shown.get((db, "other"), 0.0) + amount
+        return [GroupRate(db, name, amount / self._frame.span) for (db, name), amount in shown.items()]
+
+    # --- estimates --------------------------------------------------------------------------------------------------
+
+    def _estimate(self, slot: int) -> KeyEstimate:
+        sums, frame = self._ledger.sums(slot), self._frame
+        found = self._interval(sums)
+        hidden = (frame.floor - sums.covered) / frame.span if frame.floor else 0.0
+        writes = min(found.rate, sums.writes / frame.span)
+        return KeyEstimate(*self._ledger.key(slot), found.rate, found.low, found.high + hidden, writes)
+
+    def _overall(self, moments: Sequence[Moments]) -> Estimate:
+        """Estimate what is counted in every stratum, from each stratum's own moments."""
+        amount = sum(one.amount for one in moments)
+        rate = amount / self._frame.span if self._frame.span else 0.0
+        variance = fourth = poisson = lone = 0.0
+        for stratum, one in zip(self._strata, moments, strict=True):
+            variance += stratum.alone * one.amount**2 if stratum.alone else one.variance
+            fourth += stratum.alone**2 * (one.amount - rate * stratum.extent) ** 4 if stratum.alone else one.fourth
+            poisson += stratum.poisson * one.amount
+            lone += stratum.alone * stratum.extent * one.amount
+        return self._interval(Sums(amount, variance, fourth, poisson, lone, 0.0, 0.0, len(moments)))
+
+    def _interval(self, sums: Sums) -> Estimate:
+        frame = self._frame
+        rate = sums.amount / frame.span if frame.span else 0.0
+        if not frame.sampled:
+            return Estimate(rate, rate, rate)
+        variance, fourth = sums.variance, sums.fourth
+        if frame.lone:
+            # The sum of alone * (amount - rate * extent)^2 over all strata of one piece, those without the key as well.
+            variance += rate * (rate * frame.lone_weight - 2.0 * sums.lone)
+            fourth += rate**4 * frame.lone_fourth * max(0, frame.lone - sums.strata) / frame.lone
+            if 2 * frame.lone > frame.strata > 1:
+                variance *= frame.strata / (frame.strata - 1)  # the mean was estimated from the same strata
+        variance = max(variance, sums.poisson)
+        degrees = min(variance**2 / fourth if fourth else inf, frame.freedom)
+        return interval(rate, variance / frame.span**2, degrees)
