@@ -35,8 +35,9 @@ def main() -> None:
         server = stack.enter_context(Server("redis-7.0"))
         stop = threading.Event()
         load = threading.Thread(target=traffic, args=(server.client(), stop))
-        stack.callback(lambda: (stop.set(), load.join()))
         load.start()
+        stack.callback(load.join)
+        stack.callback(stop.set)
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         ours = Exporter(directory, redis_url=server.url).wait_until()
         stack.callback(ours.stop)
@@ -46,7 +47,8 @@ def main() -> None:
              "--redis.addr", f"redis://{server.addr}", "--web.listen-address", f"127.0.0.1:{theirs}"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        stack.callback(lambda: (peer.terminate(), peer.wait()))
+        stack.callback(peer.wait)
+        stack.callback(peer.terminate)
         wait_for(lambda: "redis_hotkey_accesses_per_second" in ours.metrics(), 15, "our first hot keys")
         wait_for(lambda: answers(theirs), 10, "redis_exporter")
         print(json.dumps(compare({"ours": ours.port, "redis_exporter": theirs}, scrapes)))

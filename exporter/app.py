@@ -18,6 +18,7 @@ from exporter.errors import CommandFailed, ConfigError, NodeError
 from exporter.keynames import KeyNames
 from exporter.log import log
 from exporter.meters import Meters
+from exporter.monitor.governor import Governor
 from exporter.sampling.enrich import Enricher
 from exporter.sampling.hotkeys import Sampler
 from exporter.schedule import GuardedThread, Jobs
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from exporter.config import Config, Keys, Target
-    from exporter.topology import Link, Topology
+    from exporter.link import Link
+    from exporter.topology import Topology
 
 GRACE_SECONDS = 1.0
 """How long threads get to end by themselves before their sockets are shut."""
@@ -221,7 +223,8 @@ class Watch:
         target, own = self.order.target, self._topology.own(node)
         self._board.add(node)
         prober = Prober(self._link(node), own)
-        sampler = Sampler(self._board, self._link(node), own, target.sampling, names, nodes=self.order.share)
+        governor = Governor(target.sampling, self.order.share, primaries_only=target.nodes == "primaries")
+        sampler = Sampler(self._board, self._link(node), own, target.sampling, names, governor)
 
         def probe(stop: threading.Event) -> None:
             try:

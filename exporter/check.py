@@ -125,7 +125,8 @@ def _node(config: Config, target: Target, topology: Topology, node: Node) -> Nod
     up = status.down is None
     allowed = _allowed(topology, node) if up else {}
     source, why = _source(target, topology, node, allowed) if up else ("none", status.down or "")
-    plan = Governor(target.sampling, len(config.targets)).plan(status) if up else None
+    governor = Governor(target.sampling, len(config.targets), primaries_only=target.nodes == "primaries")
+    plan = governor.plan(status) if up else None
     advice = []
     if up and not status.server_limit_bytes and source == "monitor":
         advice.append(LIMIT_LINE)

@@ -18,7 +18,7 @@ from exporter.config.document import Path, dotted
 from exporter.config.endpoint import parse
 from exporter.config.files import read_bytes, read_secret
 from exporter.config.overlay import Overlay, Shape
-from exporter.config.settings import Config, Sampling, Section, Target
+from exporter.config.settings import Config, Sampling, Section, Target, Tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -38,6 +38,7 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 SPARE_TARGET = MappingProxyType({"name": "redis", "url": "redis://localhost:6379"})
 WORDS = {
     "missing": "is required",
+    "extra_forbidden": "unknown setting",
     "string_type": "must be text (in quotes if it looks like a number)",
     "tuple_type": "must be a list",
     "dict_type": "must be a mapping",
@@ -164,7 +165,7 @@ class _Check:
 
     def _tls(self, target: Target, path: Path) -> None:
         tls, path = target.tls, (*path, "tls")
-        if tls.model_fields_set and not target.endpoint.tls and (*path[:-1], "url") not in self._wrong:
+        if tls != Tls() and not target.endpoint.tls and (*path[:-1], "url") not in self._wrong:
             self._report(path, "has settings, but the url does not use TLS (rediss:// or valkeys://)")
         for name, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
             if getattr(tls, name) and not getattr(tls, other) and (*path, other) not in self._wrong:

@@ -46,6 +46,14 @@ class _Loader(yaml.SafeLoader):
             (_TAG + "merge", re.compile(r"<<\Z")),
         ]
     }
+    nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+        """Give up early: PyYAML takes seconds for a megabyte of short values."""
+        self.nodes += 1
+        if self.nodes > MAX_VALUES:
+            raise _TooManyError
+        return super().compose_node(parent, index)
 
 
 def dotted(path: Sequence[str | int]) -> str:

@@ -100,8 +100,8 @@ class Overlay:
                 self._variable(variable, name, environ[variable])
 
     def _variable(self, variable: str, name: str, text: str) -> None:
-        known = self._known()
-        places = known.get(name) or self._in_new_entry(name)
+        known = self._in_new_entry(name) | self._known()
+        places = known.get(name, [])
         if not places:
             guess = _did_you_mean(safe(name).rstrip("…"), known, PREFIX)
             self.problems.append(Problem(safe(variable), "unknown setting" + guess))
@@ -132,14 +132,18 @@ class Overlay:
                 known[_as_variable(f"{section}__{name}")] = [_Place(path, inner)]
         return known
 
-    def _in_new_entry(self, name: str) -> list[_Place]:
-        """Find the place that a name means in an entry which is not there yet; [] if it means none."""
+    def _in_new_entry(self, name: str) -> dict[str, list[_Place]]:
+        """All names that a variable may have in an entry which is not there yet, if `name` is about one."""
         section, _, rest = name.lower().partition("__")
-        entry, _, inner = rest.partition("__")
+        entry, _, _ = rest.partition("__")
         shape = self.shape.fields.get(section, Shape())
+        if not shape.named or not entry:
+            return {}
         index = len(self.document.get(section, []))
-        found = [(path, leaf) for known, path, leaf in _names(shape, (section, index)) if known == inner]
-        return [_Place(path, leaf, entry) for path, leaf in found if shape.named and entry]
+        return {
+            _as_variable(f"{section}__{entry}__{inner}"): [_Place(path, leaf, entry)]
+            for inner, path, leaf in _names(shape, (section, index))
+        }
 
 
 @dataclass(frozen=True, slots=True)

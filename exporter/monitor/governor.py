@@ -46,6 +46,7 @@ class SkipReason(StrEnum):
     FAILOVER = "failover"
     MEMORY = "memory"
     SERVER_LIMIT = "server_limit"
+    REPLICA = "replica"
     BACKOFF = "backoff"
 
 
@@ -84,10 +85,11 @@ class Load:
 
 
 class Governor:
-    """Plans the slices of one node. `nodes` share `total_events_per_second` evenly."""
+    """Plans the slices of one node. `nodes` share `total_events_per_second` evenly; a replica may be left alone."""
 
-    def __init__(self, sampling: Sampling, nodes: int = 1) -> None:
+    def __init__(self, sampling: Sampling, nodes: int = 1, *, primaries_only: bool = False) -> None:
         self._settings = sampling
+        self._primaries_only = primaries_only
         self._events = min(sampling.events_per_second, sampling.total_events_per_second / max(1, nodes))
         self._average: Load | None = None
         self._last: Load | None = None
@@ -153,6 +155,8 @@ class Governor:
             return Skip(SkipReason.LOADING, 0.5)
         if status.failover:
             return Skip(SkipReason.FAILOVER, 0.5)
+        if self._primaries_only and status.role == "slave":
+            return Skip(SkipReason.REPLICA, 1.0)
         if self._settings.server_limit == "require" and not status.server_limit_bytes:
             return Skip(SkipReason.SERVER_LIMIT, 1.0)
         return None

@@ -23,7 +23,7 @@ from exporter.errors import DownReason, MonitorRefused, NodeError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exporter.topology import Link
+    from exporter.link import Link
 
 READ_SIZE = 1 << 18
 HARD_LIMIT_BYTES = 4 << 20

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from exporter.snapshot import Board
-    from exporter.topology import Link, OwnTraffic
+    from exporter.link import Link, OwnTraffic
 
 DbKey = tuple[int, bytes]
 TYPE_SECONDS = 600.0

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from exporter.config import Sampling
     from exporter.sampling.window import KeyEstimate
     from exporter.snapshot import Board, Node
-    from exporter.topology import Link, OwnTraffic
+    from exporter.link import Link, OwnTraffic
 
 PUBLISHED_KEYS = 100
 PUBLISHED_GROUPS = 50
@@ -42,14 +42,14 @@ class Sampler:
     """Watches one node. `run` is the body of a guarded thread and returns at the stop event, with MONITOR ended."""
 
     def __init__(
-        self, board: Board, link: Link, own: OwnTraffic, settings: Sampling, names: KeyNames, *, nodes: int = 1
+        self, board: Board, link: Link, own: OwnTraffic, settings: Sampling, names: KeyNames, governor: Governor
     ) -> None:
         self._board = board
         self._link = link
         self._own = own
         self._settings = settings
         self._names = names
-        self._governor = Governor(settings, nodes)
+        self._governor = governor
         limit = settings.max_keys_per_second or settings.events_per_second
         self._window = Window(int(settings.window), int(limit))
         self._labels = LabelBudget(settings.top, settings.max_new_labels_per_hour)

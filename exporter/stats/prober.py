@@ -16,12 +16,12 @@ from exporter.errors import DownReason, NodeError
 from exporter.snapshot import NodeStatus
 from exporter.stats import info
 from exporter.stats.hits import HitRatio, Reading
-from exporter.topology import reason_of
+from exporter.link import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from exporter.topology import Link, OwnTraffic
+    from exporter.link import Link, OwnTraffic
 
 
 class Prober:

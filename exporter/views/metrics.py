@@ -28,6 +28,9 @@ class MetricsView:
     def __init__(self) -> None:
         self._fragments = Fragments()
 
+    def __len__(self) -> int:
+        return len(self._fragments)
+
     def render(
         self,
         readings: tuple[Reading, ...],

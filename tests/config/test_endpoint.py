@@ -32,7 +32,7 @@ CANARY = "c4n4ry"
         ("unix://bob:pw@/run/my%20redis.sock", "unix:/run/my redis.sock", False, 0),
     ],
 )
-def test_reads_addresses(url: str, addr: str, tls: bool, db: int) -> None:  # noqa: FBT001
+def test_reads_addresses(url: str, addr: str, tls: bool, db: int) -> None:
     """Every scheme, a bare host and port, IPv6 in brackets and sockets lead to the right place."""
     endpoint = parse(url)
 
@@ -82,7 +82,7 @@ BROKEN = [
 @pytest.mark.parametrize("url", BROKEN)
 def test_broken_urls_are_refused_without_being_repeated(url: str) -> None:
     """Whatever is wrong with a URL, the message names the fault and holds no part of it."""
-    with pytest.raises(ValueError, match="[a-z]") as refused:
+    with pytest.raises(ValueError, match=r"[a-z]") as refused:
         parse(url.format(CANARY))
 
     assert CANARY not in str(refused.value)

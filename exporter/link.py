@@ -1,0 +1,307 @@
+"""One connection to one node: commands in, raw RESP2 replies out; and what this process itself does on a node.
+
+Errors of redis-py, of sockets and of TLS become a `NodeError` here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+import ssl
+import threading
+from typing import TYPE_CHECKING, Any
+
+import redis
+from redis.connection import Connection, UnixDomainSocketConnection
+from redis.maint_notifications import MaintNotificationsConfig
+
+from exporter.config import secret_of
+from exporter.errors import DownReason, NodeError
+from exporter.tls import client_context, tls_reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from exporter.config import Target
+    from exporter.snapshot import Node
+
+CLIENT_NAME = "hotkey-exporter"
+CONNECT_TIMEOUT = 1.0
+REPLY_TIMEOUT = 2.0
+# redis-py's connections are not typed.
+_TcpConnection: Any = Connection
+_UnixConnection: Any = UnixDomainSocketConnection
+
+
+class OwnTraffic:
+    """What this process itself does on one node, so that it never counts as traffic.
+
+    `addresses` are our connections as MONITOR shows them. `token` marks our commands where all clients look alike (unix
+    sockets): it is this process's secret. `hits` and `misses` are what our probes added to the server's own counters.
+    """
+
+    def __init__(self) -> None:
+        self._addresses: frozenset[bytes] = frozenset()
+        self._lock = threading.Lock()
+        self.token = b"hotkey-exporter:" + secrets.token_hex(8).encode()
+        self.hits = 0
+        self.misses = 0
+
+    @property
+    def addresses(self) -> frozenset[bytes]:
+        """The addresses between the brackets of a MONITOR line that are ours."""
+        return self._addresses
+
+    def add(self, address: bytes) -> None:
+        """A connection of ours was opened."""
+        with self._lock:
+            self._addresses |= {address}
+
+    def discard(self, address: bytes) -> None:
+        """A connection of ours is gone; its port may soon be somebody else's."""
+        with self._lock:
+            self._addresses -= {address}
+
+    def probed(self, hits: int, misses: int) -> None:
+        """Our probes were counted by the server as this many hits and misses."""
+        with self._lock:
+            self.hits += hits
+            self.misses += misses
+
+
+class Link:
+    """One connection to one node: raw replies, no retries, a bound on every wait.
+
+    Replies are bytes, integers, None and lists of them. Any failure but an error reply closes the link;
+    `call` opens it again. A link belongs to one thread.
+    """
+
+    def __init__(self, target: Target, node: Node, own: OwnTraffic) -> None:
+        self.node = node
+        self.client_id: int | None = None
+        self.authentication: tuple[str, ...] = ()
+        self._target = target
+        self._own = own
+        self._address: bytes | None = None
+        self._connection: Any = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection; it may have died since it was last used."""
+        return self._connection is not None
+
+    @property
+    def socket(self) -> socket.socket:
+        """The open socket, for the one reader that needs bytes as they come (MONITOR)."""
+        sock: socket.socket = self._connection._sock  # redis-py has no public name for it
+        return sock
+
+    def open(self) -> None:
+        """Connect, authenticate with the secret as it is now, and learn how the server sees us.
+
+        Raises:
+            NodeError: the node cannot be used, with the reason.
+        """
+        if self._connection is not None:
+            return
+        connection: Any = None
+        try:
+            connection = self._unconnected()
+            connection.connect()
+        except (redis.RedisError, OSError, ValueError) as error:
+            if connection is not None:
+                connection.disconnect()
+            raise self._failed("connect", error) from None
+        self._connection = connection
+        self._introduce()
+
+    def close(self) -> None:
+        """Close the connection, if there is one. Never raises."""
+        connection, self._connection = self._connection, None
+        if self._address is not None:
+            self._own.discard(self._address)
+            self._address = None
+        if connection is not None:
+            connection.disconnect()
+
+    def interrupt(self) -> None:
+        """Make whoever waits on this link fail at once. The only method that another thread may call."""
+        connection = self._connection
+        sock = connection._sock if connection is not None else None
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def call(self, *command: str | bytes | int, timeout: float = REPLY_TIMEOUT) -> Any:
+        """Send one command and wait for its reply.
+
+        Raises:
+            redis.ResponseError: the server refused this command; the link stays open.
+            NodeError: anything else; the link is closed.
+        """
+        return next(self._exchange([command], timeout, raising=True))
+
+    def pipeline(self, commands: Sequence[Sequence[str | bytes | int]], timeout: float = REPLY_TIMEOUT) -> list[Any]:
+        """Send several commands at once; an error reply stands in the list as a `redis.ResponseError`."""
+        return list(self._exchange(commands, timeout, raising=False))
+
+    def pack(self, *commands: Sequence[str | bytes | int]) -> bytes:
+        """The wire form of commands, for writing to `socket`."""
+        return b"".join(self._connection.pack_commands(commands))
+
+    def _exchange(
+        self, commands: Sequence[Sequence[str | bytes | int]], timeout: float, *, raising: bool
+    ) -> Iterator[Any]:
+        self.open()
+        act = str(commands[0][0])
+        try:
+            self.socket.settimeout(timeout)
+            self.socket.sendall(self.pack(*commands))
+            for _ in commands:
+                try:
+                    yield self._connection.read_response(disable_decoding=True, timeout=timeout)
+                except redis.ResponseError as refusal:
+                    if raising:
+                        raise
+                    yield refusal
+        except redis.ResponseError:
+            raise
+        except (redis.RedisError, OSError) as error:
+            self.close()
+            raise self._failed(act, error) from None
+
+    def _unconnected(self) -> Any:
+        endpoint, target = self._target.endpoint, self._target
+        username = target.username or endpoint.username
+        try:
+            password = secret_of(target)
+        except OSError as error:
+            raise NodeError(self.node.addr, "read password_file", DownReason.SECRET, error.strerror or "") from None
+        if password is not None:
+            self.authentication = (username, password) if username else (password,)
+        shared: dict[str, Any] = {
+            "username": username,
+            "password": password,
+            "socket_timeout": REPLY_TIMEOUT,
+            "socket_connect_timeout": CONNECT_TIMEOUT,
+            "protocol": 2,
+            # Both would add to the errorstats of servers that do not know them.
+            "driver_info": None,
+        }
+        if endpoint.path:
+            return _UnixConnection(path=endpoint.path, **shared)
+        shared["maint_notifications_config"] = MaintNotificationsConfig(enabled=False)
+        if not endpoint.tls:
+            return _TcpConnection(host=endpoint.host, port=endpoint.port, **shared)
+        name = target.tls.server_name or endpoint.host
+        return _TlsConnection(client_context(target.tls), name, host=endpoint.host, port=endpoint.port, **shared)
+
+    def _introduce(self) -> None:
+        """Give our connection a name and learn its address and id; a server may refuse each of these."""
+        replies = self.pipeline([("CLIENT", "SETNAME", CLIENT_NAME), ("CLIENT", "INFO"), ("CLIENT", "ID")])
+        for reply in replies:
+            if isinstance(reply, redis.ResponseError) and (down := _down_by_reply(reply)) is not None:
+                self.close()
+                raise NodeError(self.node.addr, "connect", down, str(reply)[:80])
+        _, info, client_id = replies
+        self.client_id = client_id if isinstance(client_id, int) else None
+        if self._target.endpoint.path:
+            return
+        if isinstance(info, bytes):
+            fields = dict(field.split(b"=", 1) for field in info.split() if b"=" in field)
+            self._address = fields.get(b"addr")
+        if self._address is None:
+            host, port, *_ = self.socket.getsockname()
+            self._address = f"[{host}]:{port}".encode() if ":" in host else f"{host}:{port}".encode()
+        self._own.add(self._address)
+
+    def _failed(self, act: str, error: Exception) -> NodeError:
+        if isinstance(error, NodeError):
+            return error
+        reason, detail = reason_of(error)
+        return NodeError(self.node.addr, act, reason, detail)
+
+
+class _TlsConnection(Connection):
+    """A redis-py connection over a TLS context of ours, which pins a private CA instead of adding it to the system's."""
+
+    def __init__(self, context: ssl.SSLContext, server_name: str, **settings: Any) -> None:
+        super().__init__(**settings)  # type: ignore[no-untyped-call]
+        self._tls = (context, server_name)
+
+    def _connect(self) -> socket.socket:
+        context, server_name = self._tls
+        plain: socket.socket = super()._connect()  # type: ignore[no-untyped-call]
+        try:
+            return context.wrap_socket(plain, server_hostname=server_name)
+        except OSError:
+            plain.close()
+            raise
+
+
+def _down_by_reply(reply: Exception) -> DownReason | None:
+    """What an error reply says about the whole node, or None if it is about one command."""
+    text = f"{getattr(reply, 'status_code', None) or ''} {reply}"
+    known = {
+        "NOAUTH": DownReason.AUTH,
+        "WRONGPASS": DownReason.AUTH,
+        "invalid password": DownReason.AUTH,
+        "Authentication required": DownReason.AUTH,
+        "max number of clients": DownReason.MAXCLIENTS,
+        "LOADING": DownReason.LOADING,
+        "DENIED": DownReason.PROTECTED,
+    }
+    return next((reason for sign, reason in known.items() if sign in text), None)
+
+
+def reason_of(error: BaseException) -> tuple[DownReason, str]:
+    """The reason and a readable detail for any error that talking to a node can raise.
+
+    redis-py turns socket errors into its own and keeps the original as context, so the whole chain is read.
+    """
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in chain:
+        chain.append(link)
+        link = link.__cause__ or link.__context__
+    for fault in chain:
+        match fault:
+            case ssl.SSLError():
+                return DownReason.TLS, tls_reason(fault)
+            case socket.gaierror():
+                return DownReason.DNS, "the host name cannot be resolved"
+            case ConnectionRefusedError() | FileNotFoundError():
+                return DownReason.REFUSED, "nothing listens there"
+            case TimeoutError() | redis.TimeoutError():
+                return DownReason.TIMEOUT, "no answer in time"
+            case ConnectionResetError() | BrokenPipeError() | EOFError():
+                return DownReason.CLOSED, "the server closed the connection"
+    return _reason_of_reply(error)
+
+
+def _reason_of_reply(error: BaseException) -> tuple[DownReason, str]:
+    down = _down_by_reply(error) if isinstance(error, Exception) else None
+    match error:
+        case _ if down is not None:
+            return down, _DETAILS[down]
+        case redis.AuthenticationError() | redis.exceptions.AuthorizationError():
+            return DownReason.AUTH, _DETAILS[DownReason.AUTH]
+        case redis.BusyLoadingError():
+            return DownReason.LOADING, _DETAILS[DownReason.LOADING]
+        case redis.exceptions.NoPermissionError():
+            return DownReason.NOPERM, "the user lacks a permission"
+        case redis.ConnectionError() if "closed" in str(error).lower():
+            return DownReason.CLOSED, "the server closed the connection"
+        case redis.RedisError():
+            return DownReason.PROTOCOL, "the answer is not what Redis would say"
+        case _:
+            return DownReason.UNREACHABLE, "the host cannot be reached"
+
+
+_DETAILS = {
+    DownReason.AUTH: "user name or password is wrong, or one is required",
+    DownReason.MAXCLIENTS: "the server has reached maxclients",
+    DownReason.LOADING: "the server is loading its data set",
+    DownReason.PROTECTED: "the server runs in protected mode and refuses other hosts",
+}
