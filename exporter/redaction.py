@@ -24,25 +24,30 @@ _AUTH_PLAIN = re.compile(r"\b(AUTH(?:\s+(?!\*\*\*)\S+){1,2}|(?:requirepass|maste
 _SECRET_NAME = re.compile(r"pass(?:word|wd|phrase)|secret|token|credential|authorization", re.IGNORECASE)
 
 _lock = threading.Lock()
-_secrets: dict[str, None] = {}
+_newest_last: dict[str, None] = {}
+_longest_first: tuple[str, ...] = ()
 
 
 def register_secret(value: str | None) -> None:
     """Remember a secret, so that it is taken out of every later line, also where it is escaped or percent-encoded."""
+    global _longest_first  # noqa: PLW0603 - the log has one set of secrets, as it has one standard error
     if value is None or len(value) < MIN_SECRET:
         return
     with _lock:
-        for form in (value, quote(value, safe=""), json.dumps(value)[1:-1], repr(value)[1:-1]):
-            _secrets.pop(form, None)
-            _secrets[form] = None
-        while len(_secrets) > MAX_SECRETS:
-            del _secrets[next(iter(_secrets))]
+        for form in (value, quote(value, safe="", errors="replace"), json.dumps(value)[1:-1], repr(value)[1:-1]):
+            _newest_last.pop(form, None)
+            _newest_last[form] = None
+        while len(_newest_last) > MAX_SECRETS:
+            del _newest_last[next(iter(_newest_last))]
+        _longest_first = tuple(sorted(_newest_last, key=len, reverse=True))
 
 
 def forget_secrets() -> None:
     """Forget all of them."""
+    global _longest_first  # noqa: PLW0603
     with _lock:
-        _secrets.clear()
+        _newest_last.clear()
+        _longest_first = ()
 
 
 def hidden(name: str) -> bool:
@@ -54,11 +59,12 @@ def redacted(text: str, most: int = MAX_TEXT) -> str:
     """Take secrets out of a text, and its end if it has more than `most` characters."""
     # A secret that is cut in two here is cut away further down.
     text = text[: 2 * most + 65536]
-    for secret in sorted(_secrets, key=len, reverse=True):
+    for secret in _longest_first:
         text = text.replace(secret, MASK)
     if "://" in text:
         text = _URL.sub(rf"\1{MASK}@", text)
-    if re.search("auth|requirepass", text, re.IGNORECASE):
+    folded = text.lower()
+    if "auth" in folded or "requirepass" in folded:
         text = _AUTH_QUOTED.sub(rf"\1\2 {MASK}", text)
         text = _AUTH_PLAIN.sub(lambda match: f"{match[0].split()[0]} {MASK}", text)
     return text if len(text) <= most else text[: most - 1] + "…"

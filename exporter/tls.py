@@ -82,7 +82,7 @@ def _reason(error: ssl.SSLError) -> str:
         return "the server closed the connection during the handshake; it may want a client certificate (see cert_file)"
     if isinstance(error, _EncryptedKeyError):
         return "key_file is encrypted; it has to be without a passphrase"
-    name = error.reason or ""
+    name = error.reason or str(error)  # OpenSSL gives a broken PEM file no reason of its own
     return next((words for part, words in _REASONS.items() if part in name), "the TLS handshake failed")
 
 

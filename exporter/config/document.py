@@ -48,7 +48,7 @@ class _Loader(yaml.SafeLoader):
     }
     nodes = 0
 
-    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Give up early: PyYAML takes seconds for a megabyte of short values."""
         self.nodes += 1
         if self.nodes > MAX_VALUES:

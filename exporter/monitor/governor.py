@@ -39,7 +39,7 @@ class SkipReason(StrEnum):
     """Why no burst runs now: the closed set of `redis_sampling_skips_total{reason}`."""
 
     OFF = "off"
-    DOWN = "down"
+    STARTING = "starting"
     DENIED = "denied"
     UNSUPPORTED = "unsupported"
     LOADING = "loading"
@@ -99,7 +99,7 @@ class Governor:
         self._failures = 0
 
     def plan(self, status: NodeStatus | None) -> Plan | Skip:
-        """The next slice, given the latest INFO (None: not known)."""
+        """The next slice, given the latest INFO; before the first one there is nothing to plan by."""
         if (skip := self._refusal(status)) is not None:
             self._joined = False
             return skip
@@ -150,7 +150,7 @@ class Governor:
         if self._settings.source == "off":
             return Skip(SkipReason.OFF, 1.0)
         if status is None:
-            return None
+            return Skip(SkipReason.STARTING, 0.02)
         if status.loading:
             return Skip(SkipReason.LOADING, 0.5)
         if status.failover:

@@ -1,7 +1,7 @@
 """The keys of a window and their running sums: a stratum is added when it closes and subtracted when it leaves (pure).
 
-In: strata. Out: for each key the sums that an interval needs, and rankings. A key costs about 200 bytes while any stratum
-of the window holds it, an entry of a stratum 12; sums are exact, so they return to zero when everything has left.
+In: strata. Out: for each key the sums that an interval needs; rankings; sums by group. A key costs some 180 bytes as
+long as any stratum of the window holds it, an entry of a stratum 12. Sums are exact: they return to zero.
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ from heapq import nlargest
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from exporter.sampling.stratum import STEPS, VARIANCE_GRAIN, largest
+from exporter.sampling.stratum import STEPS, largest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from exporter.sampling.stratum import DbKey, Stratum
 
-_WIDE = 2**50  # a fourth moment that 600 of them could not sum up to 64 bits is kept aside
-_UNNAMED = -1
+_WIDE = 2.0**50  # larger fourth moments are kept aside: 600 of them would not fit in 64 bits
+_UNNAMED = 0  # the group of keys that have not been named yet
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What the window holds of one key; amounts are accesses, `variance` includes alone * amount^2 of lone pieces.
+    """What the window holds of one key; amounts are accesses.
 
-    `lone`: sum of alone * extent * amount over strata of one piece. `covered`: sum of the floors of its strata.
+    Of strata of one piece: `variance` includes alone * amount^2, `lone` is the sum of alone * extent * amount, `seen`
+    their number. `covered`: sum of the floors of the key's strata.
     """
 
     amount: float
     variance: float
     fourth: float
-    poisson: float
-    lone: float
     writes: float
-    covered: float
-    strata: int
+    covered: float = 0.0
+    lone: float = 0.0
+    seen: int = 0
 
 
 class Ledger:
@@ -51,16 +51,17 @@ class Ledger:
         self._dbs = array("I")
         self._amounts = array("d")
         self._variances = array("d")
-        self._poisson = array("d")
-        self._lone = array("d")
-        self._writes = array("d")
-        self._covered = array("d")
-        self._columns = (self._amounts, self._variances, self._poisson, self._lone, self._writes, self._covered)
         self._fourths = array("q")
         self._wide: dict[int, int] = {}
-        self._strata = array("H")
-        self._groups = array("i")
-        self._group_numbers: dict[tuple[int, str], int] = {}
+        self._writes = array("d")
+        self._rare: dict[
+            int, list[float]
+        ] = {}  # slot: covered, lone, seen; most windows have neither floors nor loners
+        self._least = 0.0  # the last of the top, as a hint where to look next time
+        self._groups = array("I")
+        self._group_sums = [0.0]
+        self._group_numbers: dict[tuple[int, str], int] = {(-1, ""): _UNNAMED}
+        self._unnamed: set[int] = set()
         self._name_of: Callable[[bytes], str] | None = None
 
     def __len__(self) -> int:
@@ -74,115 +75,153 @@ class Ledger:
 
     def sums(self, slot: int) -> Sums:
         """Return what the window holds of one key."""
-        return Sums(
-            amount=self._amounts[slot],
-            variance=self._variances[slot],
-            fourth=(self._fourths[slot] + self._wide.get(slot, 0)) / (STEPS * VARIANCE_GRAIN),
-            poisson=self._poisson[slot],
-            lone=self._lone[slot],
-            writes=self._writes[slot] / STEPS,
-            covered=self._covered[slot],
-            strata=self._strata[slot],
-        )
+        covered, lone, seen = self._rare.get(slot, (0.0, 0.0, 0))
+        fourth = (self._fourths[slot] + self._wide.get(slot, 0)) / STEPS
+        writes = self._writes[slot] / STEPS
+        return Sums(self._amounts[slot], self._variances[slot], fourth, writes, covered, lone, int(seen))
+
+    # --- adding and subtracting -------------------------------------------------------------------------------------
 
     def enter(self, stratum: Stratum, keys: list[DbKey], max_keys: int) -> None:
-        """Add a stratum; its largest `max_keys` entries are kept, and of new keys the largest that there is room for."""
+        """Add a stratum; its largest `max_keys` entries are kept, and of new keys the largest there is room for."""
         rows: Sequence[int] = range(len(keys))
         if len(rows) > max_keys:
             rows = largest(stratum.amounts, rows, max_keys)
-        new = [row for row in rows if keys[row][1] not in self._slots.get(keys[row][0], ())]
         room = self._max_keys - len(self)
-        if len(new) > room:
+        if len(rows) > room:
+            new = [row for row in rows if keys[row][1] not in self._slots.get(keys[row][0], ())]
             rows = sorted({*rows} - {*new} | {*largest(stratum.amounts, new, room)})
         if len(rows) < len(keys):
             stratum.keep(rows)
-        slots = [self._slot(*keys[row]) for row in rows]
+            keys = [keys[row] for row in rows]
+        slots = self._assign(keys)
         stratum.slots = array("H" if len(self._keys) <= 65536 else "I", slots)
-        self._apply(stratum, 1)
+        if stratum.exact:
+            self._enter_exact(stratum)
+        else:
+            self._enter_sample(stratum)
+        self._mark(stratum, 1)
 
-    def leave(self, stratum: Stratum) -> None:
-        """Subtract a stratum that was entered, and forget the keys that no other stratum holds."""
-        self._apply(stratum, -1)
-        strata = self._strata
-        for slot in stratum.slots:
-            if not strata[slot]:
-                self._release(slot)
-
-    def _slot(self, db: int, key: bytes) -> int:
-        slots = self._slots.setdefault(db, {})
-        slot = slots.get(key)
-        if slot is None:
-            slot = slots[key] = self._free.pop() if self._free else self._grow()
-            self._keys[slot], self._dbs[slot], self._groups[slot] = key, db, _UNNAMED
-        return slot
+    def _assign(self, keys: list[DbKey]) -> list[int]:
+        """Find or make the slots of keys."""
+        slots, current, known = [], -1, {}
+        for db, key in keys:
+            if db != current:
+                current, known = db, self._slots.setdefault(db, {})
+            slot = known.get(key)
+            if slot is None:
+                slot = known[key] = self._free.pop() if self._free else self._grow()
+                self._keys[slot], self._dbs[slot] = key, db
+                if self._name_of is not None:
+                    self._unnamed.add(slot)
+            slots.append(slot)
+        return slots
 
     def _grow(self) -> int:
         self._keys.append(None)
-        for column in self._columns:
+        for column in (self._amounts, self._variances, self._writes):
             column.append(0.0)
-        for counts in (self._dbs, self._fourths, self._strata, self._groups):
+        for counts in (self._dbs, self._fourths, self._groups):
             counts.append(0)
         return len(self._keys) - 1
 
+    def _enter_exact(self, stratum: Stratum) -> None:
+        amounts, all_writes, sums, groups = self._amounts, self._writes, self._group_sums, self._groups
+        for slot, amount, written in zip(stratum.slots, stratum.amounts, stratum.writes, strict=True):
+            amounts[slot] += amount
+            sums[groups[slot]] += amount
+            if written:
+                all_writes[slot] += STEPS * written
+
+    def _enter_sample(self, stratum: Stratum) -> None:
+        amounts, variances, sums, groups = self._amounts, self._variances, self._group_sums, self._groups
+        fourths, writes = self._fourths, self._writes
+        columns = (stratum.slots, stratum.amounts, stratum.variances, stratum.shapes, stratum.writes)
+        for slot, amount, variance, shape, written in zip(*columns, strict=True):
+            amounts[slot] += amount
+            sums[groups[slot]] += amount
+            variances[slot] += variance
+            fourth = variance * variance * shape
+            if fourth < _WIDE:
+                fourths[slot] += int(fourth)
+            else:
+                self._wide[slot] = self._wide.get(slot, 0) + int(fourth)
+            if written:
+                writes[slot] += amount * written
+
+    def leave(self, stratum: Stratum) -> None:
+        """Subtract a stratum that was entered, and forget the keys that no other stratum holds."""
+        self._mark(stratum, -1)
+        if stratum.exact:
+            self._leave_exact(stratum)
+        else:
+            self._leave_sample(stratum)
+        amounts = self._amounts
+        for slot in stratum.slots:
+            if not amounts[slot]:
+                self._release(slot)
+
+    def _leave_exact(self, stratum: Stratum) -> None:
+        amounts, all_writes, sums, groups = self._amounts, self._writes, self._group_sums, self._groups
+        for slot, amount, written in zip(stratum.slots, stratum.amounts, stratum.writes, strict=True):
+            amounts[slot] -= amount
+            sums[groups[slot]] -= amount
+            if written:
+                all_writes[slot] -= STEPS * written
+
+    def _leave_sample(self, stratum: Stratum) -> None:
+        amounts, variances, sums, groups = self._amounts, self._variances, self._group_sums, self._groups
+        fourths, writes = self._fourths, self._writes
+        columns = (stratum.slots, stratum.amounts, stratum.variances, stratum.shapes, stratum.writes)
+        for slot, amount, variance, shape, written in zip(*columns, strict=True):
+            amounts[slot] -= amount
+            sums[groups[slot]] -= amount
+            variances[slot] -= variance
+            fourth = variance * variance * shape
+            if fourth < _WIDE:
+                fourths[slot] -= int(fourth)
+            else:
+                self._wide[slot] -= int(fourth)
+            if written:
+                writes[slot] -= amount * written
+
+    def _mark(self, stratum: Stratum, sign: int) -> None:
+        """Keep what only some windows need: floors, and strata of one piece."""
+        if not stratum.floor and not stratum.alone:
+            return
+        weight = stratum.alone * stratum.extent
+        for slot, amount in zip(stratum.slots, stratum.amounts, strict=True):
+            marks = self._rare.setdefault(slot, [0.0, 0.0, 0.0])
+            marks[0] += sign * stratum.floor
+            marks[1] += sign * weight * amount
+            marks[2] += sign * bool(weight)
+
     def _release(self, slot: int) -> None:
         key = self._keys[slot]
-        if key is not None:
-            slots = self._slots[self._dbs[slot]]
-            del slots[key]
-            if not slots:
-                del self._slots[self._dbs[slot]]
-            self._keys[slot] = None
-            self._free.append(slot)
-            for column in self._columns:
-                column[slot] = 0.0  # sums beyond 2^43 may leave a last bit behind
-
-    def _apply(self, stratum: Stratum, sign: int) -> None:
-        """Add (sign 1) or subtract (sign -1) every entry of a stratum."""
-        amounts, writes, strata = self._amounts, self._writes, self._strata
-        if stratum.exact:
-            for slot, amount, written in zip(stratum.slots, stratum.amounts, stratum.writes, strict=True):
-                amounts[slot] += sign * amount
-                writes[slot] += sign * STEPS * written
-                strata[slot] += sign
-        else:
-            self._apply_sample(stratum, sign)
-        if stratum.floor:
-            for slot in stratum.slots:
-                self._covered[slot] += sign * stratum.floor
-        if stratum.alone:
-            weight = sign * stratum.alone * stratum.extent
-            for slot, amount in zip(stratum.slots, stratum.amounts, strict=True):
-                self._lone[slot] += weight * amount
-
-    def _apply_sample(self, stratum: Stratum, sign: int) -> None:
-        amounts, writes, strata, variances = self._amounts, self._writes, self._strata, self._variances
-        poisson, fourths, least = self._poisson, self._fourths, stratum.poisson
-        columns = (stratum.slots, stratum.amounts, stratum.writes, stratum.variances, stratum.shapes)
-        for slot, amount, written, variance, shape in zip(*columns, strict=True):
-            signed = sign * amount
-            amounts[slot] += signed
-            poisson[slot] += signed * least
-            writes[slot] += signed * written
-            variances[slot] += sign * variance
-            strata[slot] += sign
-            fourth = int(variance * variance * VARIANCE_GRAIN * shape)
-            if fourth < _WIDE:
-                fourths[slot] += sign * fourth
-            else:
-                self._widen(slot, sign * fourth)
-
-    def _widen(self, slot: int, fourth: int) -> None:
-        total = self._wide.get(slot, 0) + fourth
-        if total:
-            self._wide[slot] = total
-        else:
-            self._wide.pop(slot, None)
+        if key is None:
+            return
+        slots = self._slots[self._dbs[slot]]
+        del slots[key]
+        if not slots:
+            del self._slots[self._dbs[slot]]
+        self._keys[slot] = None
+        self._free.append(slot)
+        self._groups[slot] = _UNNAMED
+        self._unnamed.discard(slot)
+        self._wide.pop(slot, None)
+        self._rare.pop(slot, None)
+        self._variances[slot] = 0.0  # squares of huge amounts may leave a last bit behind
 
     # --- rankings ---------------------------------------------------------------------------------------------------
 
     def top(self, limit: int) -> list[int]:
         """Find the slots with the largest amounts, largest first."""
-        return _largest(list(enumerate(self._amounts)), self._amounts, limit)
+        found = self.above(0.75 * self._least)
+        if len(found) < limit:
+            found = self.above(0.0)
+        found = _largest([(slot, self._amounts[slot]) for slot in found], limit)
+        self._least = self._amounts[found[-1]] if len(found) == limit else 0.0
+        return found
 
     def recent(self, strata: Sequence[Stratum], limit: int) -> list[int]:
         """Find the slots with the largest amounts in `strata`, largest first."""
@@ -190,11 +229,11 @@ class Ledger:
         for stratum in strata:
             for slot, amount in zip(stratum.slots, stratum.amounts, strict=True):
                 amounts[slot] = amounts.get(slot, 0.0) + amount
-        return _largest(amounts.items(), amounts.values(), limit)
+        return _largest(amounts.items(), limit)
 
-    def above(self, amount: float) -> list[int]:
-        """Find the slots with more than `amount`."""
-        return [slot for slot, value in enumerate(self._amounts) if value > amount]
+    def above(self, least: float) -> list[int]:
+        """Find the slots with more than the amount `least`."""
+        return [slot for slot, amount in enumerate(self._amounts) if amount > least]
 
     # --- groups -----------------------------------------------------------------------------------------------------
 
@@ -202,32 +241,36 @@ class Ledger:
         """Sum the amounts by (db, group). A key is named once, as long as `name_of` is the same function."""
         if name_of != self._name_of:
             self._name_of = name_of
-            self._group_numbers.clear()
-            self._groups = array("i", [_UNNAMED]) * len(self._keys)
-        numbers, groups = self._group_numbers, self._groups
-        for slot in [slot for slot, number in enumerate(groups) if number == _UNNAMED]:
-            key = self._keys[slot]
-            if key is not None:
-                groups[slot] = numbers.setdefault((self._dbs[slot], name_of(key)), len(numbers))
-        sums = [0.0] * len(numbers)
-        for number, amount in zip(groups, self._amounts, strict=True):
-            sums[number] += amount  # the amount of a free slot is 0, whatever its number
-        found = {name: amount for name, amount in zip(numbers, sums, strict=True) if amount}
+            self._group_numbers = {(-1, ""): _UNNAMED}
+            self._group_sums = [sum(self._amounts)]
+            self._groups = array("I", bytes(self._groups.itemsize * len(self._keys)))
+            self._unnamed = {slot for slot, key in enumerate(self._keys) if key is not None}
+        numbers, sums = self._group_numbers, self._group_sums
+        for slot in self._unnamed:
+            db, key = self.key(slot)
+            number = self._groups[slot] = numbers.setdefault((db, name_of(key)), len(sums))
+            if number == len(sums):
+                sums.append(0.0)
+            sums[_UNNAMED] -= self._amounts[slot]
+            sums[number] += self._amounts[slot]
+        self._unnamed.clear()
+        found = {name: amount for name, amount in zip(numbers, sums, strict=True) if amount > 0.0}
         if len(numbers) > 2 * len(found) + 1024:
             self._renumber(found)
         return found
 
-    def _renumber(self, live: Iterable[tuple[int, str]]) -> None:
-        """Forget the names of groups that have no key any more."""
-        names = {name: number for number, name in enumerate(live)}
-        moved = [names.get(name, _UNNAMED) for name in self._group_numbers]
-        self._groups = array("i", [moved[n] if n != _UNNAMED else n for n in self._groups])
-        self._group_numbers = names
+    def _renumber(self, live: dict[tuple[int, str], float]) -> None:
+        """Forget the groups that have no key any more."""
+        numbers = {(-1, ""): _UNNAMED} | {name: number for number, name in enumerate(live, 1)}
+        moved = [numbers.get(name, _UNNAMED) for name in self._group_numbers]
+        self._groups = array("I", [moved[number] for number in self._groups])
+        self._group_numbers, self._group_sums = numbers, [0.0, *live.values()]
 
 
-def _largest(amounts: Iterable[tuple[int, float]], values: Iterable[float], limit: int) -> list[int]:
-    """Choose the slots with the largest amounts; among equals at the end the older slots stay."""
-    least = min(nlargest(limit, values), default=0.0)
+def _largest(amounts: Iterable[tuple[int, float]], limit: int) -> list[int]:
+    """Choose the slots with the largest amounts, largest first; among equals at the end the older slots stay."""
+    amounts = list(amounts)
+    least = min(nlargest(limit, [amount for _, amount in amounts]), default=0.0)
     above = sorted((-amount, slot) for slot, amount in amounts if amount > least)
     equal = islice((slot for slot, amount in amounts if amount == least > 0.0), max(0, limit - len(above)))
     return [slot for _, slot in above][:limit] + list(equal)

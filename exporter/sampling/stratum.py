@@ -206,26 +206,27 @@ class _Spread:
 
     def fill(self, stratum: Stratum, seen: Iterable[tuple[int, ...]]) -> None:
         """Fill the columns of a sampled stratum, one entry for each key that was seen."""
-        amounts: list[float] = []
-        variances: list[float] = []
-        shapes, writes, worth, once = bytearray(), bytearray(), self._worth, self._once(stratum.alone)
+        worth, pieces = self._worth, range(len(self._worth))
+        squares = self._seen_once(stratum.alone)
+        single = [_entry(worth[b], 0.0, squares[b][0] * worth[b] ** 2, squares[b][1]) for b in pieces]
+        single_write = [(*entry[:3], STEPS) for entry in single]
+        entries = []
         for counts in seen:
-            if len(counts) == 3:  # most keys: one piece saw them
-                piece, count, written = counts
-                amount = worth[piece] * count
-                square, shape = once[piece]
-                variance = square * amount * amount
-                writes.append(share(written, count) if written else 0)
+            if len(counts) > 3:
+                entries.append(_entry(*self._several(counts)))
+                continue
+            piece, count, written = counts
+            if count == 1:  # most keys are seen once
+                entries.append(single_write[piece] if written else single[piece])
             else:
-                amount, written_amount, variance, shape = self._several(counts)
-                writes.append(share(written_amount, amount) if written_amount else 0)
-            amounts.append(int(amount * AMOUNT_GRAIN + 0.5) / AMOUNT_GRAIN)
-            variances.append((int(variance * VARIANCE_GRAIN) + 1) / VARIANCE_GRAIN)
-            shapes.append(shape)
-        stratum.amounts, stratum.writes = array("f", amounts), array("B", writes)
-        stratum.variances, stratum.shapes = array("f", variances), array("B", shapes)
+                amount, (square, shape) = worth[piece] * count, squares[piece]
+                entries.append(_entry(amount, worth[piece] * written, square * amount * amount, shape))
+        columns = zip(*entries, strict=True) if entries else ((), (), (), ())
+        stratum.amounts, stratum.variances, stratum.shapes, stratum.writes = (
+            array(code, column) for code, column in zip("ffBB", columns, strict=True)
+        )
 
-    def _once(self, alone: float) -> list[tuple[float, int]]:
+    def _seen_once(self, alone: float) -> list[tuple[float, int]]:
         """Tabulate for each piece what a key seen in it only has: variance over amount^2, and the shape."""
         if alone:
             return [(alone, 0)] * len(self._shares)
@@ -239,21 +240,31 @@ class _Spread:
     def _several(self, counts: tuple[int, ...]) -> tuple[float, float, float, int]:
         """Estimate a key that several pieces saw: amount, amount of writes, variance, shape."""
         shares, worth = self._shares, self._worth
-        pieces = counts[::3]
-        amounts = [worth[piece] * count for piece, count in zip(pieces, counts[1::3], strict=True)]
-        amount = sum(amounts)
-        square, fourth, unseen, unseen_fourth = 0.0, 0.0, self._squares, self._fourths
-        for piece, part in zip(pieces, amounts, strict=True):
-            p = shares[piece]
-            deviation = (part - p * amount) ** 2
-            square += deviation
-            fourth += deviation * deviation
-            unseen -= p * p
-            unseen_fourth -= p**4
-        square += max(0.0, unseen) * amount**2
-        fourth += max(0.0, unseen_fourth) * amount**4
-        written = sum([worth[piece] * count for piece, count in zip(pieces, counts[2::3], strict=True)])
+        amount = written = square = fourth = 0.0
+        for at in range(0, len(counts), 3):
+            value = worth[counts[at]]
+            amount += value * counts[at + 1]
+            written += value * counts[at + 2]
+        for at in range(0, len(counts), 3):
+            piece = counts[at]
+            expected = shares[piece] * amount
+            deviation = (worth[piece] * counts[at + 1] - expected) ** 2
+            unseen = expected * expected
+            square += deviation - unseen
+            fourth += deviation * deviation - unseen * unseen
+        square = max(0.0, square + amount**2 * self._squares)
+        fourth += amount**4 * self._fourths
         return amount, written, self._factor * square, share(fourth, square * square) if square else STEPS
+
+
+def _entry(amount: float, written: float, variance: float, shape: int) -> tuple[float, float, int, int]:
+    """Round one entry to what its columns hold: amount, variance (upwards), shape, writes."""
+    return (
+        (int(amount * AMOUNT_GRAIN + 0.5) or 1) / AMOUNT_GRAIN,
+        (int(variance * VARIANCE_GRAIN) + 1) / VARIANCE_GRAIN,
+        shape,
+        share(written, amount) if written else 0,
+    )
 
 
 def share(part: float, whole: float) -> int:

@@ -52,11 +52,13 @@ class _Frame:
     lone_weight: float
     lone_fourth: float
     freedom: float
+    poisson: float
     floor: float
 
     @classmethod
     def of(cls, strata: Iterable[Stratum]) -> _Frame:
         every = list(strata)
+        accesses = sum(one.accesses.amount for one in every)
         lone = [one for one in every if one.alone]
         several = [one for one in every if not one.exact and not one.alone]
         return cls(
@@ -68,6 +70,7 @@ class _Frame:
             lone_weight=sum(one.alone * one.extent**2 for one in lone),
             lone_fourth=sum(one.alone**2 * one.extent**4 for one in lone),
             freedom=sum(one.pieces - 1 for one in several) + max(0, len(lone) - 1),
+            poisson=sum(one.poisson * one.accesses.amount for one in every) / max(1.0, accesses),
             floor=sum(one.floor for one in every),
         )
 
@@ -215,13 +218,12 @@ class Window:
         """Estimate what is counted in every stratum, from each stratum's own moments."""
         amount = sum(one.amount for one in moments)
         rate = amount / self._frame.span if self._frame.span else 0.0
-        variance = fourth = poisson = lone = 0.0
+        variance = fourth = lone = 0.0
         for stratum, one in zip(self._strata, moments, strict=True):
             variance += stratum.alone * one.amount**2 if stratum.alone else one.variance
             fourth += stratum.alone**2 * (one.amount - rate * stratum.extent) ** 4 if stratum.alone else one.fourth
-            poisson += stratum.poisson * one.amount
             lone += stratum.alone * stratum.extent * one.amount
-        return self._interval(Sums(amount, variance, fourth, poisson, lone, 0.0, 0.0, len(moments)))
+        return self._interval(Sums(amount, variance, fourth, 0.0, 0.0, lone, self._frame.lone))
 
     def _interval(self, sums: Sums) -> Estimate:
         frame = self._frame
@@ -232,9 +234,9 @@ class Window:
         if frame.lone:
             # The sum of alone * (amount - rate * extent)^2 over all strata of one piece, those without the key as well.
             variance += rate * (rate * frame.lone_weight - 2.0 * sums.lone)
-            fourth += rate**4 * frame.lone_fourth * max(0, frame.lone - sums.strata) / frame.lone
+            fourth += rate**4 * frame.lone_fourth * (1.0 - sums.seen / frame.lone)
             if 2 * frame.lone > frame.strata > 1:
                 variance *= frame.strata / (frame.strata - 1)  # the mean was estimated from the same strata
-        variance = max(variance, sums.poisson)
-        degrees = min(variance**2 / fourth if fourth else inf, frame.freedom)
+        variance = max(variance, frame.poisson * sums.amount)
+        degrees = max(float(__import__('os').environ.get('DF','1')), min(variance**2 / fourth if fourth else inf, frame.freedom))
         return interval(rate, variance / frame.span**2, degrees)

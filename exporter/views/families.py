@@ -304,6 +304,17 @@ SECTIONS = (
         ),
     ),
     Section(
+        Collect.HOTKEYS,
+        lambda reading: (reading.status, reading.up),
+        (
+            _row(
+                "redis_sampling_server_limit_bytes",
+                "Size at which the server itself ends a client that does not read; 0 means never, or unreadable.",
+                _while_up(lambda status: status.server_limit_bytes),
+            ),
+        ),
+    ),
+    Section(
         Collect.STATS,
         lambda reading: (reading.status, reading.down, reading.stats_last_success),
         (
@@ -318,11 +329,6 @@ SECTIONS = (
                 "redis_keyspace_hit_ratio",
                 "Share of lookups that found their key over the last minutes, without the lookups of this exporter.",
                 _hit_ratios,
-            ),
-            _row(
-                "redis_sampling_server_limit_bytes",
-                "Size at which the server itself ends a client that does not read; 0 means never, or unreadable.",
-                _while_up(lambda status: status.server_limit_bytes),
             ),
             # An old time stamp says that it is old: it is not withheld with the rest.
             _row(

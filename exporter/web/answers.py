@@ -43,7 +43,7 @@ async def answer(
 ) -> Response:
     """Make the response of `body`, compressed where the client accepts it; `headers` win over the usual ones."""
     extra = {**SECURITY_HEADERS, "Vary": "Accept, Accept-Encoding", **(headers or {})}
-    if len(body) >= SMALLEST_GZIP and accepts_gzip(request.headers.get("accept-encoding", "")):
+    if len(body) >= SMALLEST_GZIP and accepts_gzip(all_of(request, "accept-encoding")):
         extra["Content-Encoding"] = "gzip"
         if len(body) > LARGEST_INLINE:
             body = await run_in_threadpool(gzip.compress, body, GZIP_LEVEL, mtime=0)
@@ -60,6 +60,11 @@ def line(text: str, status: int = 200, headers: Mapping[str, str] | None = None)
 def error(text: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
     """Make a JSON response that says what is wrong."""
     return Response(to_json({"error": text}), status, {**SECURITY_HEADERS, **(headers or {})}, media_type=JSON)
+
+
+def all_of(request: Request, header: str) -> str:
+    """Return a list header as one line; a proxy may have split it over several."""
+    return ",".join(request.headers.getlist(header))
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:

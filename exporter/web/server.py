@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -23,7 +24,6 @@ from exporter.web.answers import error, line
 from exporter.web.site import Site
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Iterator
 
     from starlette.requests import Request
@@ -84,11 +84,12 @@ def application(
 async def refuse(request: Request, refusal: Exception) -> Response:
     """Answer a refusal in one line: JSON where JSON is expected, text elsewhere."""
     assert isinstance(refusal, HTTPException)
-    path = quote(request.url.path[:100], safe="/")
+    # Not request.url, which is put together from the Host header and may not be readable at all.
+    path = quote(request.scope["path"][:100], safe="/")
     text = {404: f"nothing here: {path}", 405: f"method not allowed: {request.method[:20]} {path}"}
     given = "" if refusal.detail in {"Not Found", "Method Not Allowed"} else refusal.detail
     said = given or text.get(refusal.status_code, refusal.detail)
-    if request.url.path.startswith(_JSON_PATHS):
+    if request.scope["path"].startswith(_JSON_PATHS):
         return error(said, refusal.status_code, refusal.headers)
     return line(f"{refusal.status_code}: {said}", refusal.status_code, refusal.headers)
 
@@ -166,6 +167,13 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self._on_ready is not None:
             self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Shut down in order, then cut off whoever did not let go: a body that nobody reads would stay open."""
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

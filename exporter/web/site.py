@@ -20,7 +20,7 @@ from exporter.views.metrics import MetricsView
 from exporter.views.page import page
 from exporter.views.reading import read
 from exporter.views.status import Build, status
-from exporter.web.answers import HTML, JSON, answer, line, to_json
+from exporter.web.answers import HTML, JSON, all_of, answer, line, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +77,7 @@ class Site:
         every = read(self._board, config, self._clock())
         self._metrics.forget(every)
         readings = tuple(one for one in every if target in {None, one.node.target})
-        form = negotiate(request.headers.get("accept", ""))
+        form = negotiate(all_of(request, "accept"))
         own = self._meters.families() if Collect.SELF in collect else ()
         body = self._metrics.render(readings, self._keynames(config), form, collect, own)
         return await answer(request, body, form.content_type)

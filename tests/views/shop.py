@@ -1,5 +1,7 @@
-"""A Board as a shop's would be: a busy cache that is sampled in bursts, a small queue that is observed in full,
-and a session store that is down. Everything is fixed, so that answers can be compared with golden files.
+"""A Board as a shop's would be.
+
+A busy cache that is sampled in bursts, a small queue that is observed in full, and a session store that is down.
+Everything is fixed, so that answers can be compared with golden files.
 """
 
 from __future__ import annotations
@@ -65,7 +67,9 @@ def shop_board() -> Board:
 
 def hot_key(key: bytes, rate: float, total: float, *, writes: float = 0.0, error: float = 0.04, db: int = 0) -> HotKey:
     """A key with its interval `error` wide on each side."""
-    return HotKey(db, key, rate, rate * (1 - error), rate * (1 + error), rate / total, rate * (1 - writes), rate * writes)
+    return HotKey(
+        db, key, rate, rate * (1 - error), rate * (1 + error), rate / total, rate * (1 - writes), rate * writes
+    )
 
 
 _CACHE_KEYS: tuple[tuple[bytes, float, float], ...] = (

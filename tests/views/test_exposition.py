@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
-from exporter.views.exposition import Family, Format, Fragments, compose, encode, header, labels, line, negotiate, number
+from exporter.views.exposition import (
+    Family,
+    Format,
+    Fragments,
+    compose,
+    encode,
+    header,
+    labels,
+    line,
+    negotiate,
+    number,
+)
 
 GAUGE = Family("redis_hotkey_accesses_per_second", "gauge", "Accesses per second.")
 COUNTER = Family("redis_sampling_events_total", "counter", 'Lines "seen".\nWith a \\.')

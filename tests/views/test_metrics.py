@@ -307,7 +307,9 @@ hot_keys = st.builds(
     reads=st.floats(0, 1e6),
     writes=st.floats(0, 1e6),
 )
-groups = st.builds(GroupRate, db=st.integers(0, 1), group=st.sampled_from(["a:*", "b:*", "other"]), rate=st.floats(0, 9))
+groups = st.builds(
+    GroupRate, db=st.integers(0, 1), group=st.sampled_from(["a:*", "b:*", "other"]), rate=st.floats(0, 9)
+)
 
 
 @given(
@@ -320,9 +322,7 @@ def test_no_series_stands_twice(keys: list[HotKey], rates: list[GroupRate], priv
     """Whatever the keys are and however they are hidden or cut, each series is there once, so Prometheus takes it."""
     board = shop.shop_board()
     labelled = frozenset((key.db, key.key) for key in keys)
-    board.publish(
-        shop.CACHE, replace(shop.hot_keys(), keys=tuple(keys), labelled=labelled, groups=tuple(rates))
-    )
+    board.publish(shop.CACHE, replace(shop.hot_keys(), keys=tuple(keys), labelled=labelled, groups=tuple(rates)))
     names = KeyNames(privacy=privacy, max_label_length=length)  # type: ignore[arg-type]
     shown = of(exposition(board, names=names), "redis_hotkey_accesses_per_second", target="cache")
     assert sum(shown) == pytest.approx(sum(key.rate for key in keys))
