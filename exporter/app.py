@@ -18,7 +18,7 @@ from exporter.errors import CommandFailed, ConfigError, NodeError
 from exporter.keynames import KeyNames
 from exporter.log import log
 from exporter.meters import Meters
-from exporter.monitor.governor import Governor
+from exporter.monitor.governor import Governor, share_of
 from exporter.sampling.enrich import Enricher
 from exporter.sampling.hotkeys import Sampler
 from exporter.schedule import GuardedThread, Jobs
@@ -117,7 +117,7 @@ class Fleet:
 
     def become(self, config: Config) -> None:
         """Watch exactly the targets of `config`."""
-        wanted = {target.name: _Order(target, config) for target in config.targets}
+        wanted = {target.name: Order.of(target, config) for target in config.targets}
         with self._lock:
             self._jobs.stop()
             gone = [name for name, watch in self._watched.items() if watch.order != wanted.get(name)]
@@ -153,24 +153,25 @@ class Fleet:
             self._watched.clear()
 
 
-@dataclass(frozen=True)
-class _Order:
-    """What decides how one target is watched; while it stays equal, the target is left alone."""
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What decides how one target is watched; while it stays equal, a reload leaves the target alone."""
 
     target: Target
     keys: Keys
-    share: int
+    events_per_second: float
 
-    def __init__(self, target: Target, config: Config) -> None:
-        object.__setattr__(self, "target", target)
-        object.__setattr__(self, "keys", config.keys)
-        object.__setattr__(self, "share", len(config.targets))
+    @classmethod
+    def of(cls, target: Target, config: Config) -> Order:
+        """The order for one target of a configuration."""
+        total = config.sampling.total_events_per_second
+        return cls(target, config.keys, share_of(target.sampling, total, len(config.targets)))
 
 
 class Watch:
     """One target being watched: a prober and a sampler thread for each node, and an enricher."""
 
-    def __init__(self, order: _Order, board: Board) -> None:
+    def __init__(self, order: Order, board: Board) -> None:
         self.order = order
         self._board = board
         self._stop = threading.Event()
@@ -223,7 +224,7 @@ class Watch:
         target, own = self.order.target, self._topology.own(node)
         self._board.add(node)
         prober = Prober(self._link(node), own)
-        governor = Governor(target.sampling, self.order.share, primaries_only=target.nodes == "primaries")
+        governor = Governor(target.sampling, self.order.events_per_second, primaries_only=target.nodes == "primaries")
         sampler = Sampler(self._board, self._link(node), own, target.sampling, names, governor)
 
         def probe(stop: threading.Event) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import redis
 
 from exporter.errors import DownReason, MonitorRefused, NodeError
-from exporter.monitor.governor import Governor, Plan
+from exporter.monitor.governor import Governor, Plan, share_of
 from exporter.monitor.session import Session
 from exporter.stats.prober import Prober
 from exporter.topology import topology_of
@@ -125,7 +125,8 @@ def _node(config: Config, target: Target, topology: Topology, node: Node) -> Nod
     up = status.down is None
     allowed = _allowed(topology, node) if up else {}
     source, why = _source(target, topology, node, allowed) if up else ("none", status.down or "")
-    governor = Governor(target.sampling, len(config.targets), primaries_only=target.nodes == "primaries")
+    events = share_of(target.sampling, config.sampling.total_events_per_second, len(config.targets))
+    governor = Governor(target.sampling, events, primaries_only=target.nodes == "primaries")
     plan = governor.plan(status) if up else None
     advice = []
     if up and not status.server_limit_bytes and source == "monitor":
@@ -145,7 +146,7 @@ def _node(config: Config, target: Target, topology: Topology, node: Node) -> Nod
         commands_per_second=status.ops_per_second,
         sampling=_mode(plan) if source == "monitor" else "none",
         duty_ratio=_duty(plan) if source == "monitor" else 0.0,
-        events_per_second_at_most=min(target.sampling.events_per_second, target.sampling.total_events_per_second),
+        events_per_second_at_most=events,
         bytes_per_second_at_most=target.sampling.bytes_per_second,
         held_bytes_at_worst=_held(plan, status) if source == "monitor" else 0,
         server_limit_bytes=status.server_limit_bytes,

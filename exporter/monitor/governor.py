@@ -33,6 +33,14 @@ LOST_SHARE = 0.25
 HEADER_BYTES = 45.0
 """What MONITOR adds to a command: time stamp, database, address, quotes."""
 MEMORY_SECONDS = 2.0
+HUGE_LINE_BYTES = 65_536
+SHY_SECONDS = 20.0
+SHY_DUTY = 0.1
+"""After a huge value, or a silence that one may have caused, this is the most of the time that is observed for a while.
+
+Up to 7.0 a server formats a value for MONITOR byte by byte: 64 MB block it for seconds. The next one shall probably
+fall outside a burst, yet sampling goes on.
+"""
 
 
 class SkipReason(StrEnum):
@@ -84,18 +92,24 @@ class Load:
     bytes: float
 
 
-class Governor:
-    """Plans the slices of one node. `nodes` share `total_events_per_second` evenly; a replica may be left alone."""
+def share_of(sampling: Sampling, total_events_per_second: float, targets: int) -> float:
+    """The events a second that one node may show us, where `targets` share a total evenly."""
+    return min(float(sampling.events_per_second), total_events_per_second / max(1, targets))
 
-    def __init__(self, sampling: Sampling, nodes: int = 1, *, primaries_only: bool = False) -> None:
+
+class Governor:
+    """Plans the slices of one node. `events_per_second` is the node's share of what this process may read."""
+
+    def __init__(self, sampling: Sampling, events_per_second: float, *, primaries_only: bool = False) -> None:
         self._settings = sampling
         self._primaries_only = primaries_only
-        self._events = min(sampling.events_per_second, sampling.total_events_per_second / max(1, nodes))
+        self._events = events_per_second
         self._average: Load | None = None
         self._last: Load | None = None
         self._overhead = 0.0
         self._factor = 1.0
         self._joined = False
+        self._shy_seconds = 0.0
         self._failures = 0
 
     def plan(self, status: NodeStatus | None) -> Plan | Skip:
@@ -111,7 +125,7 @@ class Governor:
         self._joined = False
         if not self._may_be_lost(load, status):
             duty = min(duty, self._settings.max_duty)
-        return self._burst(load, min(duty, 0.9), status)
+        return self._burst(load, min(duty, 0.9 if self._shy_seconds <= 0 else SHY_DUTY), status)
 
     def learn(self, plan: Plan, piece: Slice) -> None:
         """Take in what a slice really saw and took."""
@@ -123,8 +137,10 @@ class Governor:
             self._factor = min(1.0, self._factor * 1.2)
         if not plan.joined:
             self._overhead += 0.2 * (max(0.0, seconds - plan.seconds) - self._overhead)
-        if piece.outcome is Outcome.BYTES and piece.size_bytes > 65_536 * max(1, piece.lines):
-            # One huge value is not a load: remembering it would silence sampling for seconds.
+        self._shy_seconds = max(0.0, self._shy_seconds - plan.cycle)
+        if piece.outcome is Outcome.BYTES and piece.size_bytes > HUGE_LINE_BYTES * max(1, piece.lines):
+            # One huge value is not a load: remembering it as one would silence sampling for seconds.
+            self._shy_seconds = SHY_SECONDS
             return
         seen = Load(piece.lines / seconds, piece.size_bytes / seconds)
         self._last = seen
@@ -142,6 +158,7 @@ class Governor:
     def failed(self) -> Skip:
         """A session was lost: wait a little, and longer each time, but never so long that recovery is late."""
         self._failures += 1
+        self._shy_seconds = SHY_SECONDS if self._joined else self._shy_seconds
         self._joined = False
         self._average = self._last = None
         return Skip(SkipReason.BACKOFF, min(2.0, 0.1 * 2**self._failures))
@@ -178,7 +195,7 @@ class Governor:
         return min(1.0, by_events, by_bytes) * self._factor
 
     def _may_join(self, load: Load | None, status: NodeStatus | None, duty: float) -> bool:
-        if load is None or not self._may_be_lost(load, status):
+        if load is None or self._shy_seconds > 0 or not self._may_be_lost(load, status):
             return False
         if self._joined:
             return self._last is None or not self._exceeds(self._last, LEAVE_FACTOR)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 PUBLISHED_KEYS = 100
 PUBLISHED_GROUPS = 50
-REFUSED_WAIT_SECONDS = 5.0
+REFUSED_WAIT_SECONDS = 2.0
 TABLE_SECONDS = 300.0
 
 
@@ -183,7 +183,7 @@ class Sampler:
     def _skip(self, skip: Skip, stop: threading.Event) -> None:
         self._totals.skips[skip.reason.value] += 1
         self._board.publish(self.node, self._totals.frozen())
-        if skip.reason is not SkipReason.BACKOFF:
+        if skip.reason not in {SkipReason.BACKOFF, SkipReason.STARTING}:
             self._state(Source.NONE, skip.reason.value)
         stop.wait(skip.wait_seconds)
 

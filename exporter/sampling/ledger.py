@@ -83,14 +83,16 @@ class Ledger:
     # --- adding and subtracting -------------------------------------------------------------------------------------
 
     def enter(self, stratum: Stratum, keys: list[DbKey], max_keys: int) -> None:
-        """Add a stratum; its largest `max_keys` entries are kept, and of new keys the largest there is room for."""
+        """Add a stratum: its largest `max_keys` entries, and of new keys no more than a part of the room that is left."""
         rows: Sequence[int] = range(len(keys))
         if len(rows) > max_keys:
             rows = largest(stratum.amounts, rows, max_keys)
         room = self._max_keys - len(self)
+        room //= 4 if 4 * room > self._max_keys else 8  # a full index must not be blind to the next hot key
         if len(rows) > room:
             new = [row for row in rows if keys[row][1] not in self._slots.get(keys[row][0], ())]
-            rows = sorted({*rows} - {*new} | {*largest(stratum.amounts, new, room)})
+            if len(new) > room:
+                rows = sorted({*rows} - {*new} | {*largest(stratum.amounts, new, room)})
         if len(rows) < len(keys):
             stratum.keep(rows)
             keys = [keys[row] for row in rows]

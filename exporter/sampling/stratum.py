@@ -26,7 +26,7 @@ VARIANCE_GRAIN = 256.0
 _EXTENT_GRAIN = 2.0**20
 STEPS = 255  # a share that is kept in one byte
 _JOINT_SECONDS = 5e-6  # brackets are whole microseconds: slices that end and begin closer than this leave no hole
-_IDLE_CYCLES = 5.0  # a random gap is rarely longer (e^-5): sampling began late or ended early in this second
+_SPARSE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class OpenSecond:
         self._commands: list[int] = []
         self._counts: list[int] = []
         self._unbroken = True
-        self._first = float(second + 1)
+        self._runs = False
         self._last = float(second)
 
     def add(self, piece: Piece) -> None:
@@ -118,7 +118,7 @@ class OpenSecond:
             return
         if not piece.joined or (self._lengths and piece.start > self._last + _JOINT_SECONDS):
             self._unbroken = False
-        self._first = min(self._first, piece.start)
+        self._runs = self._runs or piece.joined
         self._last = max(self._last, piece.end)
         if not (piece.joined and self._lengths and 0.0 in (length, self._lengths[-1])):
             for column in (self._lengths, self._cycles, self._commands, self._counts):
@@ -172,13 +172,13 @@ class OpenSecond:
         )
 
     def _extent(self) -> float:
-        """Measure what sampled pieces stand for: the second, less an end at which sampling was not yet or not more."""
-        cycle, start, end = max(self._cycles), float(self.second), float(self.second + 1)
-        if self._first - start > _IDLE_CYCLES * cycle:
-            start = self._first - cycle
-        if end - self._last > _IDLE_CYCLES * cycle:
-            end = self._last + cycle
-        return end - start
+        """Measure what sampled pieces stand for: the second, or their cycles if these are a small part of it.
+
+        Then sampling began late, ended early or is so sparse that the end of a burst which crossed into this second
+        must not speak for all of it. Not more often: weights that vary by chance add an error where rates drift.
+        """
+        covered = sum(self._cycles)
+        return 1.0 if self._runs or covered >= _SPARSE else covered
 
 
 class _Spread:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Estimate", "KeyEstimate", "Piece", "Window"]
 
-INDEX_SECONDS = 20  # the index holds as many keys as this many seconds may have; some 200 bytes each
+INDEX_SECONDS = 15  # the index holds as many keys as this many seconds may have; some 230 bytes each
+_LEAST_FREEDOM = 3.0  # for keys seen once or twice fewer make the interval several times wider and cover no more
 _STEP_SECONDS = 1.0  # a clock that went back further starts a new window
 
 
@@ -129,13 +130,15 @@ class Window:
             return
         self._end, self._moved = second, True
         self._latest = max(self._latest, float(second))
+        oldest = second - self._seconds
+        while self._strata and self._strata[0].second < oldest:
+            self._ledger.leave(self._strata.popleft())
         if self._open is not None and self._open.second < second:
-            closed, self._open = self._open.close(), None
+            closed = self._open.close() if self._open.second >= oldest else None
+            self._open = None
             if closed is not None:
                 self._ledger.enter(*closed, self._max_keys)
                 self._strata.append(closed[0])
-        while self._strata and self._strata[0].second < second - self._seconds:
-            self._ledger.leave(self._strata.popleft())
         self._frame = _Frame.of(self._strata)
 
     # --- what comes out ---------------------------------------------------------------------------------------------
@@ -238,5 +241,5 @@ class Window:
             if 2 * frame.lone > frame.strata > 1:
                 variance *= frame.strata / (frame.strata - 1)  # the mean was estimated from the same strata
         variance = max(variance, frame.poisson * sums.amount)
-        degrees = max(float(__import__('os').environ.get('DF','1')), min(variance**2 / fourth if fourth else inf, frame.freedom))
+        degrees = min(max(_LEAST_FREEDOM, variance**2 / fourth) if fourth else inf, frame.freedom)
         return interval(rate, variance / frame.span**2, degrees)

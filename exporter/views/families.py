@@ -122,14 +122,9 @@ def _groups(sheet: Sheet) -> Iterator[tuple[str, float]]:
         yield labels((("db", str(db)), ("key_group", name))), rate
 
 
-def _suppressed(sheet: Sheet) -> Samples:
-    """Withheld with the keys: a counter beside keys that are not there would say that nothing was suppressed."""
-    totals = sheet.reading.totals
-    return [("", totals.labels_suppressed)] if totals and sheet.reading.hotkeys else ()
-
-
 def _thresholds(value: Callable[[Target], float]) -> Callable[[Sheet], Samples]:
-    return lambda sheet: [("", value(sheet.reading.target))] if sheet.reading.hotkeys else ()
+    """Configuration, and not a figure that could be stale: rules compare with it at any time."""
+    return lambda sheet: [("", value(sheet.reading.target))]
 
 
 def _sampling_up(sheet: Sheet) -> Samples:
@@ -257,7 +252,7 @@ SECTIONS = (
             _row(
                 "redis_hotkey_labels_suppressed_total",
                 "Keys that were not shown because too many new ones came up within an hour.",
-                _suppressed,
+                _totals(lambda totals: totals.labels_suppressed),
                 "counter",
             ),
             _row(

@@ -160,12 +160,8 @@ class Site:
     def _keynames(self, config: Config) -> KeyNames:
         """Return the writer of key names, which remembers what it wrote for as long as its settings stay."""
         if self._names is None or self._names[0] is not config.keys:
-            self._names = (config.keys, _keynames(config.keys))
+            self._names = (config.keys, KeyNames.of(config.keys, hash_secret_of(config.keys)))
         return self._names[1]
-
-
-def _keynames(keys: Keys) -> KeyNames:
-    return KeyNames(keys.privacy, keys.mask, keys.groups, keys.max_label_length, hash_secret_of(keys))
 
 
 def parameters(request: Request, *once: str, repeatable: tuple[str, ...] = ()) -> None:

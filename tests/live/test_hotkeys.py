@@ -68,6 +68,7 @@ def test_small_traffic_is_exact(any_server: Server, start_exporter: StartExporte
             truth[0, "item:2"] += 1
             truth[0, "ghost"] += 1
             truth[3, "counter"] += 1
+            time.sleep(0.002)
     done = server_time(client)
     answer = wait_for(lambda: window_after(exporter, done), 15, "a window that ends after the last command")
     counted = {(k["db"], k["key"]): k for k in answer["hotkeys"]}
