@@ -17,7 +17,6 @@ from exporter.config import hash_secret_of
 from exporter.errors import CommandFailed, ConfigError, NodeError
 from exporter.keynames import KeyNames
 from exporter.log import log
-from exporter.meters import Meters
 from exporter.monitor.governor import Governor, share_of
 from exporter.sampling.enrich import Enricher
 from exporter.sampling.hotkeys import Sampler
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from exporter.config import Config, Keys, Target
     from exporter.link import Link
+    from exporter.meters import Meters
     from exporter.topology import Topology
 
 GRACE_SECONDS = 1.0
@@ -56,6 +56,7 @@ class App:
 
         Raises:
             CommandFailed: the address to listen on is not free.
+
         """
         sock = listening_socket(self._config)
         try:
@@ -260,6 +261,7 @@ def listening_socket(config: Config) -> socket.socket:
 
     Raises:
         CommandFailed: the address is taken, forbidden or not ours.
+
     """
     host, port = config.web.host, config.web.port
     try:

@@ -165,7 +165,7 @@ def _analyze(options: argparse.Namespace) -> int:
     from exporter import analyze  # noqa: PLC0415
 
     try:
-        stream = sys.stdin.buffer if options.file == "-" else Path(options.file).open("rb")
+        stream = sys.stdin.buffer if options.file == "-" else Path(options.file).open("rb")  # noqa: SIM115 - below
     except OSError as error:
         raise ConfigError(Problem(options.file, error.strerror or "cannot be read")) from None
     with stream:

@@ -58,7 +58,7 @@ class DownReason(StrEnum):
     CLOSED = "closed"
     UNREACHABLE = "unreachable"
     PROTOCOL = "protocol"
-    SECRET = "secret"
+    SECRET = "secret"  # noqa: S105 - the word, not one
     STARTING = "starting"
 
 

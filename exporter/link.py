@@ -102,6 +102,7 @@ class Link:
 
         Raises:
             NodeError: the node cannot be used, with the reason.
+
         """
         if self._connection is not None:
             return
@@ -139,6 +140,7 @@ class Link:
         Raises:
             redis.ResponseError: the server refused this command; the link stays open.
             NodeError: anything else; the link is closed.
+
         """
         return next(self._exchange([command], timeout, raising=True))
 
@@ -224,7 +226,7 @@ class Link:
 
 
 class _TlsConnection(Connection):
-    """A redis-py connection over a TLS context of ours, which pins a private CA instead of adding it to the system's."""
+    """A redis-py connection over our own TLS context, which pins a private CA instead of adding it to the system's."""
 
     def __init__(self, context: ssl.SSLContext, server_name: str, **settings: Any) -> None:
         super().__init__(**settings)  # type: ignore[no-untyped-call]
@@ -276,32 +278,35 @@ def reason_of(error: BaseException) -> tuple[DownReason, str]:
             case TimeoutError() | redis.TimeoutError():
                 return DownReason.TIMEOUT, "no answer in time"
             case ConnectionResetError() | BrokenPipeError() | EOFError():
-                return DownReason.CLOSED, "the server closed the connection"
+                return DownReason.CLOSED, _DETAILS[DownReason.CLOSED]
     return _reason_of_reply(error)
 
 
 def _reason_of_reply(error: BaseException) -> tuple[DownReason, str]:
     down = _down_by_reply(error) if isinstance(error, Exception) else None
-    match error:
-        case _ if down is not None:
-            return down, _DETAILS[down]
-        case redis.AuthenticationError() | redis.exceptions.AuthorizationError():
-            return DownReason.AUTH, _DETAILS[DownReason.AUTH]
-        case redis.BusyLoadingError():
-            return DownReason.LOADING, _DETAILS[DownReason.LOADING]
-        case redis.exceptions.NoPermissionError():
-            return DownReason.NOPERM, "the user lacks a permission"
-        case redis.ConnectionError() if "closed" in str(error).lower():
-            return DownReason.CLOSED, "the server closed the connection"
-        case redis.RedisError():
-            return DownReason.PROTOCOL, "the answer is not what Redis would say"
-        case _:
-            return DownReason.UNREACHABLE, "the host cannot be reached"
+    if down is None:
+        kinds = ((kind, reason) for kind, reason in _REASONS.items() if isinstance(error, kind))
+        down = next((reason for _, reason in kinds), DownReason.UNREACHABLE)
+    if down is DownReason.PROTOCOL and isinstance(error, redis.ConnectionError) and "closed" in str(error).lower():
+        down = DownReason.CLOSED
+    return down, _DETAILS[down]
 
 
+# Special before general: redis-py's errors inherit from each other.
+_REASONS: dict[type[Exception], DownReason] = {
+    redis.AuthenticationError: DownReason.AUTH,
+    redis.exceptions.AuthorizationError: DownReason.AUTH,
+    redis.BusyLoadingError: DownReason.LOADING,
+    redis.exceptions.NoPermissionError: DownReason.NOPERM,
+    redis.RedisError: DownReason.PROTOCOL,
+}
 _DETAILS = {
     DownReason.AUTH: "user name or password is wrong, or one is required",
     DownReason.MAXCLIENTS: "the server has reached maxclients",
     DownReason.LOADING: "the server is loading its data set",
     DownReason.PROTECTED: "the server runs in protected mode and refuses other hosts",
+    DownReason.NOPERM: "the user lacks a permission",
+    DownReason.CLOSED: "the server closed the connection",
+    DownReason.PROTOCOL: "the answer is not what Redis would say",
+    DownReason.UNREACHABLE: "the host cannot be reached",
 }

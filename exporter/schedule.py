@@ -7,7 +7,7 @@ next time. Both end at the stop event, which every wait listens to.
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -60,7 +60,7 @@ class Jobs:
     def __init__(self, meters: Meters) -> None:
         self._meters = meters
         self._scheduler = BackgroundScheduler(
-            timezone=timezone.utc,
+            timezone=UTC,
             executors={"default": ThreadPoolExecutor(2)},
             # A late run is better than none, two at once are worse than one.
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -70,7 +70,7 @@ class Jobs:
         """Run `work` now and then every `seconds`."""
         self._scheduler.add_job(
             self._measured, "interval", seconds=seconds, args=(name, work), id=name,
-            next_run_time=datetime.now(timezone.utc),
+            next_run_time=datetime.now(UTC),
         )  # fmt: skip
 
     def start(self) -> None:

@@ -168,15 +168,14 @@ class Governor:
             return Skip(SkipReason.OFF, 1.0)
         if status is None:
             return Skip(SkipReason.STARTING, 0.02)
-        if status.loading:
-            return Skip(SkipReason.LOADING, 0.5)
-        if status.failover:
-            return Skip(SkipReason.FAILOVER, 0.5)
-        if self._primaries_only and status.role == "slave":
-            return Skip(SkipReason.REPLICA, 1.0)
-        if self._settings.server_limit == "require" and not status.server_limit_bytes:
-            return Skip(SkipReason.SERVER_LIMIT, 1.0)
-        return None
+        unlimited = self._settings.server_limit == "require" and not status.server_limit_bytes
+        refusals = (
+            (status.loading, Skip(SkipReason.LOADING, 0.5)),
+            (status.failover, Skip(SkipReason.FAILOVER, 0.5)),
+            (self._primaries_only and status.role == "slave", Skip(SkipReason.REPLICA, 1.0)),
+            (unlimited and status.down is None, Skip(SkipReason.SERVER_LIMIT, 1.0)),
+        )
+        return next((skip for applies, skip in refusals if applies), None)
 
     def _expected(self, status: NodeStatus | None) -> Load | None:
         """Fast attack, slow release: the larger of the average and the last slice; before the first, what INFO says."""
@@ -227,7 +226,7 @@ class Governor:
             self._average = None
             return Skip(SkipReason.MEMORY, 1.0)
         duty = max(duty, 0.002)
-        # Opening and closing take time in which the stream runs too: plan it in, or the budget is overrun at saturation.
+        # Opening and closing take time in which the stream runs too: not planned in, they overrun the budget.
         seconds = min(longest, max(SHORTEST_BURST_SECONDS, duty * CYCLE_SECONDS - self._overhead))
         cycle = max(CYCLE_SECONDS, (seconds + self._overhead) / duty)
         return Plan(False, seconds, cycle - seconds, self._limits(cycle))

@@ -1,8 +1,12 @@
 """PROVISIONAL by the lead so that integration can be tried; helper-1 overwrites this file."""
 from __future__ import annotations
+
 import re
 from dataclasses import dataclass, field
+
 from exporter.keynames import stored
+
+
 @dataclass(frozen=True)
 class Own:
     addresses: frozenset

@@ -71,9 +71,7 @@ class Limits:
 class Session:
     """MONITOR on one link. Belongs to one thread. After `NodeError` the link is closed and the session is over."""
 
-    def __init__(
-        self, link: Link, token: bytes, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, link: Link, token: bytes, clock: Callable[[], float] = time.monotonic) -> None:
         self._link = link
         self._token = token
         self._can_reset = True
@@ -99,6 +97,7 @@ class Session:
         Raises:
             MonitorRefused: this server does not let us, and why.
             NodeError: the node failed.
+
         """
         self._link.open()
         mark = self._next_mark()
@@ -123,6 +122,7 @@ class Session:
 
         Raises:
             NodeError: the node failed; what was read since the last mark is lost, and was not observed.
+
         """
         chunks, outcome = self._gather(seconds, limits, nap=nap)
         sent, mark = self._clock(), self._next_mark()
@@ -147,6 +147,7 @@ class Session:
 
         Raises:
             NodeError: the node failed.
+
         """
         self.take(0.0, Limits(1 << 30, HARD_LIMIT_BYTES), leave=True, nap=False)
 

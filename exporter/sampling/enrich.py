@@ -23,8 +23,8 @@ from exporter.snapshot import Enrichment, HotKeys, KeyFacts, NodeStatus
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from exporter.snapshot import Board
     from exporter.link import Link, OwnTraffic
+    from exporter.snapshot import Board
 
 DbKey = tuple[int, bytes]
 TYPE_SECONDS = 600.0
@@ -36,9 +36,7 @@ MEMORY_SAMPLES = 5
 class Enricher:
     """The facts of one node's published keys, on a link of its own. Belongs to one job."""
 
-    def __init__(
-        self, board: Board, link: Link, own: OwnTraffic, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, board: Board, link: Link, own: OwnTraffic, clock: Callable[[], float] = time.monotonic) -> None:
         self._board = board
         self._link = link
         self._own = own
@@ -52,6 +50,7 @@ class Enricher:
 
         Raises:
             NodeError: the node cannot be used; the facts known so far stay published.
+
         """
         node = self._link.node
         hot, status = self._board.latest(node, HotKeys), self._board.latest(node, NodeStatus)
@@ -76,7 +75,9 @@ class Enricher:
     def _probe(self, keys: Sequence[DbKey]) -> dict[DbKey, KeyFacts]:
         sizes = self._ask([("MEMORY", "USAGE", key, "SAMPLES", MEMORY_SAMPLES) for _, key in keys], keys)
         # Where MEMORY USAGE is refused the size stays unknown and every key is taken to exist.
-        present = [key for key, size in zip(keys, sizes, strict=True) if isinstance(size, int) or "MEMORY" in self._refused]
+        present = [
+            key for key, size in zip(keys, sizes, strict=True) if isinstance(size, int) or "MEMORY" in self._refused
+        ]
         memory = {key: size for key, size in zip(keys, sizes, strict=True) if isinstance(size, int)}
         now = self._clock()
         stale = [key for key in present if now - self._typed_at.get(key, -TYPE_SECONDS) >= TYPE_SECONDS]

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import redis
 
 from exporter.errors import MonitorRefused, NodeError
-from exporter.keynames import KeyNames
 from exporter.log import log
 from exporter.monitor import parse
 from exporter.monitor.governor import Governor, Plan, Skip, SkipReason
@@ -28,9 +27,10 @@ if TYPE_CHECKING:
     import threading
 
     from exporter.config import Sampling
+    from exporter.keynames import KeyNames
+    from exporter.link import Link, OwnTraffic
     from exporter.sampling.window import KeyEstimate
     from exporter.snapshot import Board, Node
-    from exporter.link import Link, OwnTraffic
 
 PUBLISHED_KEYS = 100
 PUBLISHED_GROUPS = 50

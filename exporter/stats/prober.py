@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import redis
 
 from exporter.errors import DownReason, NodeError
+from exporter.link import reason_of
 from exporter.snapshot import NodeStatus
 from exporter.stats import info
 from exporter.stats.hits import HitRatio, Reading
-from exporter.link import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

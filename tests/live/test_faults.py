@@ -196,7 +196,9 @@ def observed(exporter: Exporter, target: str) -> float:
 def test_port_in_use(redis_server: Server, start_exporter: StartExporter) -> None:
     """A taken address is one readable line and exit code 1, and nothing was started on the server."""
     first = start_exporter(redis_url=redis_server.url)
-    second = start_exporter("--listen", f"127.0.0.1:{first.port}", wait="", redis_url=f"redis://127.0.0.1:{free_port()}")
+    second = start_exporter(
+        "--listen", f"127.0.0.1:{first.port}", wait="", redis_url=f"redis://127.0.0.1:{free_port()}"
+    )
     assert second.process.wait(10) == 1
     assert second.log.count("\n") == 1
     assert f"127.0.0.1:{first.port}" in second.log

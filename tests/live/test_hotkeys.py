@@ -53,7 +53,7 @@ def background(server: Server, ops: int, keys: int = 1000) -> Iterator[None]:
 
 
 def test_small_traffic_is_exact(any_server: Server, start_exporter: StartExporter) -> None:
-    """On every server: low = estimate = high = the true count of the window, in two databases, reads and writes apart."""
+    """On every server: low = estimate = high = the true count, in two databases, reads and writes apart."""
     exporter = start_exporter(redis_url=any_server.url, config=SHORT)
     client = any_server.client()
     wait_for(lambda: observed(exporter) >= 2, 10, "two observed seconds")

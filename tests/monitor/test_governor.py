@@ -155,7 +155,7 @@ def test_one_huge_value_makes_shy_and_not_blind() -> None:
         spent += plan.cycle
         observed += plan.seconds
         assert spent < 25
-    assert 15 < spent
+    assert spent > 15
     assert 0.05 < observed / spent <= 0.11
 
 

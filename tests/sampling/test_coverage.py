@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-import pytest
-
 from exporter.sampling.window import Piece, Window
 
 if TYPE_CHECKING:
