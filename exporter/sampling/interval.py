@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import atan, cos, inf, isfinite, pi, sin, sqrt
+from math import atan, cos, inf, pi, sin, sqrt
 
 NORMAL_QUANTILE = 1.959963984540054  # of 0.975
 _PROBABILITY = 0.95  # between minus and plus the quantile
@@ -49,15 +49,23 @@ def _whole_quantile(degrees: int) -> float:
     return high
 
 
+def _expanded(inverse: float) -> float:
+    """Expand the quantile in 1/degrees around the normal one (Abramowitz & Stegun 26.7.5)."""
+    z = NORMAL_QUANTILE
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + inverse * (first + inverse * (second + inverse * third))
+
+
 def student_quantile(degrees: float) -> float:
     """Compute the 0.975 quantile of Student's t; fewer than 1 degree of freedom count as 1, infinity is the normal.
 
-    Whole degrees up to 30 are exact, what lies between is interpolated in 1/degrees; above, the Cornish-Fisher
-    expansion 26.7.5 of Abramowitz & Stegun, good to six digits there.
+    Whole degrees up to 30 are exact, what lies between is interpolated in 1/degrees; the expansion above 30 is good to
+    five digits.
     """
     if degrees >= _SERIES_LIMIT:
-        z, v = NORMAL_QUANTILE, degrees
-        return z + (z**3 + z) / (4 * v) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2) if isfinite(v) else z
+        return _expanded(1.0 / degrees)
     degrees = max(1.0, degrees)
     below = int(degrees)
     lower, upper = _whole_quantile(below), _whole_quantile(below + 1)

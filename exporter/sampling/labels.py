@@ -21,10 +21,10 @@ DWELL_SECONDS = 10.0
 class LabelBudget:
     """Lets the `top` keys of both lists in, at most 2 * `top` at a time and `max_new_per_hour` new ones in any hour.
 
-    A label is new if it has not been shown within the hour; one that returns is free. A quarter of the new ones is kept
-    for keys whose `low` is above the threshold. A shown key stays while either list has it within 1.5 * `top`, or for
-    its first ten seconds anywhere; one that is in neither list goes at once. No more than `max_new_per_hour` + 2 * `top`
-    distinct labels are shown within an hour, so that is all that is remembered.
+    A label is new if it has not been shown within the hour; one that returns is free. The last quarter of the new ones
+    is kept for keys whose `low` is above the threshold. While there is room, a shown key stays as long as either list
+    has it within 1.5 * `top`, and for its first ten seconds anywhere; one that is in neither list goes at once.
+    No more than `max_new_per_hour` + 2 * `top` distinct labels are shown within an hour: that is all it remembers.
     """
 
     def __init__(self, top: int, max_new_per_hour: int) -> None:
@@ -51,22 +51,26 @@ class LabelBudget:
         self._forget(now - HOUR_SECONDS)
         ranks = _best_ranks(window_top, recent_top)
         over = {(one.db, one.key) for one in (*window_top, *recent_top) if one.low > threshold}
-        wanted = [key for key, rank in ranks.items() if rank < self._top or self._stays(key, rank, now)]
-        wanted.sort(key=lambda key: (ranks[key] >= self._top, ranks[key], key not in self._since))
-        wanted = wanted[: 2 * self._top]
-        admitted = self._admit(now, sorted(wanted, key=lambda key: key not in over), over)
-        self._since = {key: self._since.get(key, now) for key in wanted if key in admitted}
-        self._last_shown.update(dict.fromkeys(self._since, now))
-        return frozenset(self._since)
+        candidates = sorted((key for key, rank in ranks.items() if rank < self._top), key=lambda key: key not in over)
+        shown = self._admit(now, candidates, over)
+        staying = [key for key, rank in ranks.items() if key not in shown and self._stays(key, rank, now)]
+        staying.sort(key=ranks.__getitem__)
+        shown |= {*staying[: 2 * self._top - len(shown)]}
+        self._since = {key: self._since.get(key, now) for key in shown}
+        self._last_shown.update(dict.fromkeys(shown, now))
+        return frozenset(shown)
 
     def _stays(self, key: DbKey, rank: int, now: float) -> bool:
         since = self._since.get(key)
-        return since is not None and (2 * rank < 3 * self._top or now - since < DWELL_SECONDS)
+        if since is None or key not in self._last_shown:
+            return False
+        return 2 * rank < 3 * self._top or now - since < DWELL_SECONDS
 
-    def _admit(self, now: float, wanted: Sequence[DbKey], over: set[DbKey]) -> set[DbKey]:
+    def _admit(self, now: float, candidates: Sequence[DbKey], over: set[DbKey]) -> set[DbKey]:
         """Let in what is not new, and what the budget for new labels allows; count the rest once."""
-        admitted, refused = set(), set()
-        for key in wanted:
+        admitted: set[DbKey] = set()
+        refused: set[DbKey] = set()
+        for key in candidates:
             if key not in self._last_shown:
                 budget = self._max_new if key in over else self._max_new - self._max_new // 4
                 if len(self._new_at) >= budget or len(self._last_shown) >= self._max_new + 2 * self._top:

@@ -1,6 +1,6 @@
 """The keys of a window and their running sums: a stratum is added when it closes and subtracted when it leaves (pure).
 
-In: strata. Out: for each key the sums that an interval needs; rankings; sums by group. A key costs some 180 bytes as
+In: strata. Out: for each key the sums that an interval needs; rankings; sums by group. A key costs some 250 bytes as
 long as any stratum of the window holds it, an entry of a stratum 12. Sums are exact: they return to zero.
 """
 
@@ -83,12 +83,13 @@ class Ledger:
     # --- adding and subtracting -------------------------------------------------------------------------------------
 
     def enter(self, stratum: Stratum, keys: list[DbKey], max_keys: int) -> None:
-        """Add a stratum: its largest `max_keys` entries, and of new keys no more than a part of the room that is left."""
+        """Add a stratum: its largest `max_keys` entries, and of new keys no more than part of the room that is left."""
         rows: Sequence[int] = range(len(keys))
         if len(rows) > max_keys:
             rows = largest(stratum.amounts, rows, max_keys)
         room = self._max_keys - len(self)
-        room //= 4 if 4 * room > self._max_keys else 8  # a full index must not be blind to the next hot key
+        # Shares of what is left, so that a flood cannot blind the window to the next hot key.
+        room = min(room, 1 + room // (4 if 4 * room > self._max_keys else 16))
         if len(rows) > room:
             new = [row for row in rows if keys[row][1] not in self._slots.get(keys[row][0], ())]
             if len(new) > room:
@@ -184,6 +185,8 @@ class Ledger:
                 fourths[slot] -= int(fourth)
             else:
                 self._wide[slot] -= int(fourth)
+                if not self._wide[slot]:
+                    del self._wide[slot]
             if written:
                 writes[slot] -= amount * written
 
@@ -222,7 +225,7 @@ class Ledger:
         if len(found) < limit:
             found = self.above(0.0)
         found = _largest([(slot, self._amounts[slot]) for slot in found], limit)
-        self._least = self._amounts[found[-1]] if len(found) == limit else 0.0
+        self._least = self._amounts[found[-1]] if found and len(found) == limit else 0.0
         return found
 
     def recent(self, strata: Sequence[Stratum], limit: int) -> list[int]:

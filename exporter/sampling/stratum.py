@@ -13,6 +13,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass, field
 from heapq import nlargest
+from math import ceil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ AMOUNT_GRAIN = 1024.0
 VARIANCE_GRAIN = 256.0
 _EXTENT_GRAIN = 2.0**20
 STEPS = 255  # a share that is kept in one byte
+_MICROSECOND = 1e-6
 _JOINT_SECONDS = 5e-6  # brackets are whole microseconds: slices that end and begin closer than this leave no hole
 _SPARSE = 0.2
 
@@ -136,15 +138,15 @@ class OpenSecond:
     def close(self) -> tuple[Stratum, list[DbKey]] | None:
         """Return the stratum, still without slots, and its entries' keys; None if no time was observed."""
         observed = sum(self._lengths)
-        if observed <= 0.0:
+        if observed < _MICROSECOND:
             return None
-        extent = observed if self._unbroken else max(observed, self._extent())
+        extent = observed if self._unbroken else self._extent(observed)
         if extent - observed < _JOINT_SECONDS:
             return self._exact(observed), list(self._seen)
         spread = _Spread(self._lengths, self._cycles, extent)
         stratum = Stratum(
             second=self.second,
-            extent=rounded(extent, AMOUNT_GRAIN),
+            extent=extent,
             observed=observed,
             pieces=len(self._lengths),
             commands=spread.moments(self._commands),
@@ -171,14 +173,16 @@ class OpenSecond:
             writes=_packed([sum(counts[2::3]) for counts in seen]),
         )
 
-    def _extent(self) -> float:
+    def _extent(self, observed: float) -> float:
         """Measure what sampled pieces stand for: the second, or their cycles if these are a small part of it.
 
         Then sampling began late, ended early or is so sparse that the end of a burst which crossed into this second
         must not speak for all of it. Not more often: weights that vary by chance add an error where rates drift.
         """
         covered = sum(self._cycles)
-        return 1.0 if self._runs or covered >= _SPARSE else covered
+        if self._runs or covered >= _SPARSE:
+            covered = 1.0
+        return ceil(max(covered, observed) * AMOUNT_GRAIN) / AMOUNT_GRAIN
 
 
 class _Spread:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Estimate", "KeyEstimate", "Piece", "Window"]
 
-INDEX_SECONDS = 15  # the index holds as many keys as this many seconds may have; some 230 bytes each
+INDEX_SECONDS = 15  # the index holds as many keys as this many seconds may have; some 250 bytes each
 _LEAST_FREEDOM = 3.0  # for keys seen once or twice fewer make the interval several times wider and cover no more
 _STEP_SECONDS = 1.0  # a clock that went back further starts a new window
 
@@ -213,7 +213,7 @@ class Window:
     def _estimate(self, slot: int) -> KeyEstimate:
         sums, frame = self._ledger.sums(slot), self._frame
         found = self._interval(sums)
-        hidden = (frame.floor - sums.covered) / frame.span if frame.floor else 0.0
+        hidden = max(0.0, frame.floor - sums.covered) / frame.span if frame.floor else 0.0
         writes = min(found.rate, sums.writes / frame.span)
         return KeyEstimate(*self._ledger.key(slot), found.rate, found.low, found.high + hidden, writes)
 

@@ -1,0 +1,69 @@
+"""`check` says beforehand what each node allows and what sampling would cost, and changes nothing on the server."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.test_cli import cli
+
+if TYPE_CHECKING:
+    from tests.servers import Server, StartServer
+
+ACL = (
+    "on", ">pw", "resetchannels", "~*", "-@all", "+ping", "+info", "+monitor", "+reset", "+command", "+select",
+    "+client|setname", "+client|info", "+client|id", "+config|get", "+memory|usage", "+type", "+pttl",
+    "+object|encoding", "+multi", "+exec",
+)  # fmt: skip
+
+
+def test_everything_is_allowed_and_nothing_changed(any_server: Server) -> None:
+    """On every server: exit code 0, MONITOR works, no MONITOR client stays, no hit and no miss was caused."""
+    client: Any = any_server.client()
+    client.config_resetstat()
+    done = cli("check", "--json", REDIS_URL=any_server.url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [node] = json.loads(done.stdout)["nodes"]
+    assert node["up"]
+    assert node["source"] == "monitor"
+    assert all(node["allowed"].values()), node["allowed"]
+    assert node["version"] == any_server.version
+    stats = client.info("stats")
+    assert (stats["keyspace_hits"], stats["keyspace_misses"]) == (0, 0)
+    assert not any("O" in one["flags"] for one in client.client_list())
+
+
+@pytest.mark.parametrize("kind", ["redis-7.0", "redis-8.2", "valkey-9.1"])
+def test_the_documented_acl_line_is_enough(kind: str, start_server: StartServer) -> None:
+    """The user that docs/operating.md describes may do everything the exporter does."""
+    server = start_server(kind)
+    server.client().execute_command("ACL", "SETUSER", "hotkey-exporter", *ACL)
+    done = cli("check", "--json", REDIS_URL=f"redis://hotkey-exporter:pw@{server.addr}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    [node] = json.loads(done.stdout)["nodes"]
+    assert all(node["allowed"].values()), node["allowed"]
+
+
+def test_a_missing_server_limit_comes_with_advice(start_server: StartServer) -> None:
+    """Without a limit for readers that stall, the one CONFIG line that helps is printed; with it, it is not."""
+    server = start_server()
+    advice = cli("check", REDIS_URL=server.url).stdout
+    assert 'CONFIG SET client-output-buffer-limit "normal 32mb 16mb 10"' in advice
+    client: Any = server.client()
+    client.config_set("client-output-buffer-limit", "normal 32mb 16mb 10")
+    assert "CONFIG SET" not in cli("check", REDIS_URL=server.url).stdout
+
+
+def test_partial_and_wrong_password(start_server: StartServer) -> None:
+    """MONITOR denied: exit code 3 and the reason. A wrong password: exit code 2, and it is not repeated."""
+    server = start_server(password="pa55")
+    server.client().execute_command("ACL", "SETUSER", "watcher", "on", ">pw", "~*", "+@all", "-monitor")
+    done = cli("check", REDIS_URL=f"redis://watcher:pw@{server.addr}")
+    assert done.returncode == 3
+    assert "denied" in done.stdout
+    done = cli("check", REDIS_URL=f"redis://:wr0ng-pa55@{server.addr}")
+    assert done.returncode == 2
+    assert "auth" in done.stdout
+    assert "wr0ng-pa55" not in done.stdout + done.stderr
