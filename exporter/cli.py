@@ -162,19 +162,28 @@ One product flares up within the first seconds; the hot set moves every minute. 
 
 
 def _analyze(options: argparse.Namespace) -> int:
-    from exporter import analyze  # noqa: PLC0415
-
     try:
         stream = sys.stdin.buffer if options.file == "-" else Path(options.file).open("rb")  # noqa: SIM115 - below
     except OSError as error:
         raise ConfigError(Problem(options.file, error.strerror or "cannot be read")) from None
+    from exporter import analyze  # noqa: PLC0415
+
     with stream:
+        size = os.fstat(stream.fileno()).st_size
+        progress = (lambda done: _show_progress(done, size)) if sys.stderr.isatty() else None
         try:
-            report = analyze.analyze(stream, options.top, analyze.progress_bar(stream) if sys.stderr.isatty() else None)
+            report = analyze.analyze(stream, options.top, progress)
         except OSError as error:
             raise CommandFailed(f"{options.file}: {error.strerror or 'cannot be read'}") from None
     print(analyze.to_json(report) if options.json else analyze.to_text(report))
     return Exit.OK
+
+
+def _show_progress(done: int, size: int) -> None:
+    """One line on a terminal's standard error that is written over, and cleared at the end of a file."""
+    share = f" of {size / 1e6:,.0f} MB, {min(1.0, done / size):.0%}" if size else " MB"
+    end = "\r\x1b[K" if size and done >= size else ""
+    print(f"\r{done / 1e6:,.0f}{share}{end}", end="", file=sys.stderr, flush=True)
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -7,6 +7,8 @@ arguments. All problems are found in one go and raised as one ConfigError; no me
 from __future__ import annotations
 
 import re
+from functools import cache
+from secrets import token_bytes
 from typing import TYPE_CHECKING
 
 from exporter.config.checks import checked, shape_of
@@ -66,10 +68,18 @@ def secret_of(target: Target) -> str | None:
 
 
 def hash_secret_of(keys: Keys) -> bytes:
-    """Read `keys.hash_secret_file`, b"" without one; raises OSError as `secret_of` does."""
+    """Read `keys.hash_secret_file`; without one the secret is made up and lasts as long as this process.
+
+    A one-time password of six digits is found in a second if its hash has no key. Raises OSError as `secret_of` does.
+    """
     if keys.hash_secret_file is None:
-        return b""
+        return _made_up_secret()
     return read_secret(keys.hash_secret_file).encode()
+
+
+@cache
+def _made_up_secret() -> bytes:
+    return token_bytes(16)
 
 
 def _document(path: Path | None, environ: Mapping[str, str]) -> Document:

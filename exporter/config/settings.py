@@ -198,7 +198,8 @@ class Keys(Section):
     )
     hash_secret_file: FilePath | None = Field(
         default=None,
-        description="A file whose content keys the hashes, so that nobody can find a name by hashing guesses.",
+        description="A file whose content keys the hashes, so that nobody can find a name by hashing guesses. Not set, "
+        "the key is made up at every start, and hashed names change with it.",
     )
 
 

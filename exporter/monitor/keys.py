@@ -205,7 +205,7 @@ def _number(argv: Sequence[bytes], place: int) -> int:
 def _builtin() -> Mapping[bytes, Command]:
     """`commands.json` maps the specifications of a command (or `script`) to the names that share them.
 
-    It is written by `python -m tests.data.commands` from real servers; `_read_spec` says how a specification is written.
+    `python -m tests.data.commands` writes it, from real servers; `_read_spec` says how a specification is written.
     """
     text = files("exporter.monitor").joinpath("commands.json").read_text("utf-8")
     flat: dict[bytes, Command] = {}
@@ -231,7 +231,7 @@ def _nested(flat: Mapping[bytes, Command]) -> Mapping[bytes, Command]:
 
 
 def _read_spec(text: str) -> Spec:
-    """Read `r1:0/1` (begin:last/step), `r1@streams:-1/1/2` (with a keyword and limit), `w2:#0/1/1` (numkeys/first/step)."""
+    """Read `r1:0/1` (begin:last/step), `r1@streams:-1/1/2` (keyword, limit), `w2:#0/1/1` (numkeys/first/step)."""
     begin, _, find = text[1:].partition(":")
     start, _, keyword = begin.partition("@")
     spec = Spec(text[0] == "w", int(start), keyword.encode())
@@ -256,7 +256,9 @@ def _command(entry: Sequence[Any]) -> Command:
         subcommands = {_bytes(sub[0]).lower().rpartition(b"|")[2]: _command(sub) for sub in entry[9] or ()}
         if not specs and not subcommands and b"movablekeys" in flags and known:
             return known  # it finds its keys by code
-        return Command(specs or (() if name in FINDERS or entry[8] else _legacy(entry, flags)), name, script, subcommands)
+        if not entry[8] and name not in FINDERS:
+            specs = _legacy(entry, flags)
+        return Command(specs, name, script, subcommands)
     if known is None:
         return Command(_legacy(entry, flags), name, script)
     specs = known.specs or (_legacy(entry, flags) if known.subcommands else ())

@@ -1,47 +1,268 @@
-"""PROVISIONAL by the lead so that integration can be tried; helper-1 overwrites this file."""
+"""From the bytes of MONITOR to accesses per key: any split of a stream in, counts out; values are dropped on the way.
+
+Chunks of whole lines go through `patterns`, which is fast, and what is left of them through `line`, which is exact.
+Both agree, so that it never matters how a stream was cut into reads.
+"""
+
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from exporter.keynames import stored
+from exporter.monitor import own as own_traffic
+from exporter.monitor.line import HEADER, LONG, LongLine, read
+from exporter.monitor.own import Own
+from exporter.monitor.patterns import UNROLL, Flavour, patterns_for
+from exporter.monitor.tally import Tally, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from exporter.monitor.keys import CommandTable
+
+__all__ = ["Counts", "Own", "Stream", "count", "split_at"]
+
+_CHUNK = 65_536  # bytes that are matched at once: they and all that comes of them fit a core's cache
+_MOST_PASSES = 16  # databases that get a pattern of their own in one chunk
+_NAMED_SKIPS = 5
+_START = re.compile(rb"\n(\+?)[^\n]{17} \[(\d{1,9}) ")
+_BULK = re.compile(rb"\n[$=!](\d{1,8})\r(?=\n|\Z)")
+_STAMP = re.compile(rb"\+?(\d{1,12})(\.\d{1,6}) \[\d")
+_GREETING = re.compile(rb"(?:\+?(?:OK|PONG|RESET|QUEUED))?\r?")
+_REPLY = re.compile(rb"(?:\+[^0-9\r\n]|[-:*%~>|_#,($=!])[^\r\n]*\r")
 
 
-@dataclass(frozen=True)
-class Own:
-    addresses: frozenset
-    token: bytes | None = None
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Counts:
+    """What a piece of a stream holds.
+
+    `commands` are lines of others (each inner command of a script is one), `own` our lines, `skipped` lines that are
+    none of MONITOR's. `accesses` maps (db, stored key) to (accesses, of which writes). `unknown` are commands that the
+    table does not know: renamed, of a module, or newer than we are; some of them.
+    """
+
     commands: int = 0
     own: int = 0
     skipped: int = 0
-    accesses: dict = field(default_factory=dict)
-_L = re.compile(rb'^\+?(\d+\.\d+) \[(\d+) (.*?)\] (".*)$')
-_A = re.compile(rb'"((?:[^"\\]|\\.)*)"')
-_E = re.compile(rb'\\(x[0-9a-f]{2}|.)')
-_M = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
-def _u(a): return _E.sub(lambda m: bytes([int(m[1][1:], 16)]) if len(m[1]) == 3 else _M.get(m[1], m[1]), a)
-def count(data, table, own):
-    c = Counts(); tx = False
-    for line in data.split(b"\r\n"):
-        m = _L.match(line)
-        if not m: continue
-        if m[3] in own.addresses: c.own += 1; continue
-        argv = [_u(a) for a in _A.findall(m[4])]
-        if not argv: continue
-        if argv[0] == b"PING" and argv[1:] == [own.token]: tx = True
-        if tx:
-            c.own += 1
-            if argv[0] == b"EXEC": tx = False
-            continue
-        c.commands += 1
-        for a in table.accesses(argv):
-            k = (int(m[2]), stored(a.key)); n, w = c.accesses.get(k, (0, 0)); c.accesses[k] = (n + 1, w + a.write)
-    return c
-def split_at(data, second):
-    for m in re.finditer(rb'(?:^|\n)\+(\d+)\.', data):
-        if int(m[1]) >= second:
-            at = m.start() + (data[m.start():m.start()+1] == b"\n")
-            return data[:at], data[at:]
-    return data, b""
+    accesses: Mapping[tuple[int, bytes], tuple[int, int]] = field(default_factory=dict)
+    unknown: frozenset[bytes] = frozenset()
+
+
+def count(data: bytes, table: CommandTable, own: Own = Own()) -> Counts:  # noqa: B008 - immutable
+    """Count one slice of a session: whole lines with in-band replies between them.
+
+    A last line that is cut counts if its keys are complete, else it is dropped.
+    """
+    stream = Stream(table, own, replies=True)
+    stream.feed(data)
+    stream.close(cut=True)
+    return stream.counts()
+
+
+def split_at(data: bytes, second: int) -> tuple[bytes, bytes]:
+    """Cut a slice in two: lines stamped before `second` (whole seconds on the server's clock), and the rest.
+
+    Lines without a stamp stay with the stamped line before them. The stamps must ascend, as the server's do.
+    """
+    low, high = 0, len(data)
+    while low < high:
+        start = max(low, data.rfind(b"\n", low, (low + high) // 2) + 1)
+        stamped = _stamped(data, start, high)
+        if stamped is None:
+            high = start
+        elif int(stamped[1]) < second:
+            low = data.find(b"\n", stamped.end()) + 1 or len(data)
+        elif (high := start) == low or stamped.start() == low:
+            break
+    cut = _stamped(data, low, len(data))
+    return (data, b"") if cut is None else (data[: cut.start()], data[cut.start() :])
+
+
+def _stamped(data: bytes, start: int, end: int) -> re.Match[bytes] | None:
+    """Find the first stamped line from the line at `start` on, if it begins before `end`."""
+    while start < end:
+        if match := _STAMP.match(data, start):
+            return match
+        start = data.find(b"\n", start) + 1 or end
+    return None
+
+
+class Stream:
+    """Counts a stream that arrives in pieces of any size, in constant memory per line.
+
+    With `commands` the names of commands are counted too, and the first and last stamp and the places of what was
+    skipped are kept. With `replies` answers to in-band commands may stand between the lines (and are ignored).
+    `remember` bounds the distinct texts that are held before they are resolved to keys.
+    """
+
+    def __init__(
+        self,
+        table: CommandTable,
+        own: Own = Own(),  # noqa: B008 - immutable
+        *,
+        commands: bool = False,
+        replies: bool = False,
+        remember: int = 65_536,
+    ) -> None:
+        self.tally = Tally(table, commands=commands)
+        self.skipped_lines: list[int] = []
+        self.first_stamp: float | None = None
+        self.last_stamp: float | None = None
+        self._table = table
+        self._patterns = patterns_for(table)
+        self._own = own_traffic.Filter(own)
+        self._detailed = commands
+        self._replies = replies
+        self._remember = remember
+        self._held = b""  # the beginning of a line
+        self._long: LongLine | None = None
+        self._payload = 0  # bytes of a bulk reply that are still to come
+        self._lines = 0
+
+    def counts(self) -> Counts:
+        """What has been counted so far; a line that has not ended yet is not in it."""
+        tally = self.tally
+        tally.settle()
+        accesses = {(db, key): unpacked(packed) for db, keys in tally.keys.items() for key, packed in keys.items()}
+        return Counts(tally.commands, self._own.lines, tally.skipped, accesses, frozenset(tally.unknown))
+
+    def feed(self, chunk: bytes) -> None:
+        """Read on."""
+        data = self._held + chunk
+        self._held = b""
+        at = 0
+        while at < len(data):
+            if self._payload:
+                skipped = min(self._payload, len(data) - at)
+                self._payload -= skipped
+                at += skipped
+            elif self._long:
+                at = self._continue_long(self._long, data, at)
+            elif cut := data.rfind(b"\n", at, at + _CHUNK) + 1 or data.find(b"\n", at + _CHUNK) + 1:
+                at = self._whole_lines(data, at, cut)
+            else:
+                self._hold(data[at:])
+                break
+        if self.tally.held > self._remember:
+            self.tally.settle()
+
+    def close(self, *, cut: bool = False) -> None:
+        """The stream has ended. A last line without a newline counts if it is whole (`cut`: if its keys are)."""
+        line = self._long.end(cut=cut) if self._long else read(self._held, self._table, cut=cut)
+        if line and self._own.is_ours(line):
+            self._own.lines += 1
+        elif line:
+            self._stamps(line.stamp, line.stamp)
+            self.tally.add(line)
+        elif not cut and (self._long or not self._ignorable(self._held)):
+            self._skip()
+        self._held, self._long = b"", None
+
+    def _hold(self, rest: bytes) -> None:
+        if len(rest) < LONG:
+            self._held = rest
+        else:
+            self._long = LongLine(rest, self._table)
+
+    def _continue_long(self, long: LongLine, data: bytes, at: int) -> int:
+        """Feed a long line up to its end, if that is there; returns where to go on."""
+        end = data.find(b"\n", at)
+        long.feed(data[at : end if end >= 0 else len(data)])
+        if end < 0:
+            return len(data)
+        self.close()
+        self._lines += 1
+        return end + 1
+
+    def _whole_lines(self, data: bytes, at: int, cut: int) -> int:
+        """Count the lines of `data[at:cut]`, up to the first bulk reply; returns where to go on."""
+        # Each line is taken with the newline before it and without its own: patterns find a newline fast.
+        lines = data[at - 1 : cut - 1] if at else b"\n" + data[: cut - 1]
+        if self._replies and (bulk := _BULK.search(lines)):
+            if bulk.start():
+                return self._whole_lines(data, at, at + bulk.start())
+            self._payload = int(bulk[1]) + len(b"\r\n")
+            return at + bulk.end()
+        others = self._own.strip(lines)
+        found, rest = self._match(others)
+        if rest and self._patterns.missed(rest):
+            found, rest = self._match(others)
+        for db, texts in found:
+            self.tally.take(db, texts)
+        skipped = self.tally.skipped
+        for line in rest[1:].split(b"\n") if rest else ():
+            self._exactly(line)
+        if self._detailed:
+            self._details(lines, self.tally.skipped > skipped)
+        return cut
+
+    def _match(self, lines: bytes) -> tuple[list[tuple[int, list[bytes | None]]], bytes]:
+        """Take the texts of all lines that patterns match, by database; returns them and the lines that are left."""
+        found: list[tuple[int, list[bytes | None]]] = []
+        rest, matched, tried = lines, 0, set[Flavour]()
+        while len(tried) < _MOST_PASSES and (flavour := _untried(rest, tried)):
+            tried.add(flavour)
+            pattern = self._patterns.get(flavour)
+            if pattern is None:
+                break
+            texts: list[bytes | None] = pattern.split(rest)
+            rest = b"".join(filter(None, texts[:: UNROLL + 1]))
+            del texts[:: UNROLL + 1]
+            matched += len(texts) - texts.count(None)
+            found.append((int(flavour.db), texts))
+        if lines.count(b"\n") != matched + rest.count(b"\n"):
+            return [], lines  # a line without its closing quote has run into the next one
+        return found, rest
+
+    def _exactly(self, line: bytes) -> None:
+        if parsed := read(line, self._table):
+            self.tally.add(parsed)
+        elif not self._ignorable(line):
+            self.tally.skipped += 1
+
+    def _ignorable(self, line: bytes) -> bool:
+        """Whether a line that is none of MONITOR's may stand in its stream all the same."""
+        return bool(_GREETING.fullmatch(line) or (self._replies and _REPLY.fullmatch(line)))
+
+    def _skip(self) -> None:
+        self.tally.skipped += 1
+        if len(self.skipped_lines) < _NAMED_SKIPS:
+            self.skipped_lines.append(self._lines + 1)
+
+    def _details(self, lines: bytes, skipped: bool) -> None:
+        """Keep the stamps of a chunk and, while few are known, the places of what was skipped in it."""
+        single = lines[1:].split(b"\n") if skipped and len(self.skipped_lines) < _NAMED_SKIPS else ()
+        for number, line in enumerate(single, self._lines + 1):
+            if len(self.skipped_lines) < _NAMED_SKIPS and not (self._ignorable(line) or read(line, self._table)):
+                self.skipped_lines.append(number)
+        self._lines += lines.count(b"\n")
+        first, end = HEADER.search(lines), len(lines)
+        while first and end > 0:
+            start = lines.rfind(b"\n", 0, end)
+            if last := HEADER.match(lines, start + 1):
+                self._stamps(first[1], last[1])
+                break
+            end = start
+
+    def _stamps(self, first: bytes, last: bytes) -> None:
+        if self.first_stamp is None:
+            self.first_stamp = _seconds(first)
+        self.last_stamp = _seconds(last) or self.last_stamp
+
+
+def _untried(lines: bytes, tried: set[Flavour]) -> Flavour | None:
+    """Find the first line that needs another pattern than those that were tried, and say which."""
+    for start in _START.finditer(lines):
+        end = lines.find(b"\n", start.end())
+        flavour = Flavour(start[1], b"\r" if lines[end - 1 if end >= 0 else -1] == ord("\r") else b"", start[2])
+        if flavour not in tried:
+            return flavour
+    return None
+
+
+def _seconds(stamp: bytes) -> float | None:
+    try:
+        return float(stamp)
+    except ValueError:
+        return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import redis
 
@@ -56,6 +56,7 @@ class Sampler:
         self._totals = _Totals()
         self._table: CommandTable | None = None
         self._table_at = 0.0
+        self._unknown: frozenset[bytes] = frozenset()
         self._lag = 0.0
 
     @property
@@ -114,9 +115,11 @@ class Sampler:
             end = min(float(second), piece.end)
             before, data = parse.split_at(data, second) if piece.end > second else (data, b"")
             counts = parse.count(before, table, own)
+            self._unknown |= counts.unknown
             self._totals.own_lines += counts.own
             self._totals.skipped_lines += counts.skipped
-            if end > start:
+            if end > start or (joined and counts.commands):
+                # A joined slice may end on the very stamp of its last command: nothing of its time, yet it counts.
                 share = cycle * (end - start) / observed
                 self._window.add(Piece(start, end, share, counts.commands, counts.accesses, joined))
             start = end
@@ -129,7 +132,7 @@ class Sampler:
         """The window as it is at the end of a second."""
         window, now = self._window, time.monotonic()
         window_top = window.top(PUBLISHED_KEYS)
-        recent = window.recent(self._settings.top)
+        recent = window.recent(int(1.5 * self._settings.top))
         labelled = self._labels.choose(now, window_top, recent, self._settings.threshold)
         known = {(estimate.db, estimate.key) for estimate in window_top}
         shown = [*window_top, *(one for one in recent if (one.db, one.key) not in known)]
@@ -161,12 +164,27 @@ class Sampler:
         """Where the keys of each command stand, as this server says; a server that does not say gets our table."""
         now = time.monotonic()
         if self._table is None or (now - self._table_at > TABLE_SECONDS and not session.active):
-            try:
-                self._table = CommandTable.from_reply(self._link.call("COMMAND"))
-            except redis.ResponseError:
-                self._table = CommandTable.builtin()
-            self._table_at = now
+            self._table, self._table_at = self._read_table(), now
+        if self._unknown:
+            # Renamed commands and modules loaded since: a moment is lost, once for each name.
+            if session.active:
+                session.leave()
+            names, self._unknown = sorted(self._unknown), frozenset()
+            reply = self._ask("COMMAND", "INFO", *names) or [None] * len(names)
+            self._table = self._table.extended(names, reply)
         return self._table
+
+    def _read_table(self) -> CommandTable:
+        reply = self._ask("COMMAND")
+        return CommandTable.builtin() if reply is None else CommandTable.from_reply(reply)
+
+    def _ask(self, *command: str | bytes) -> list[Any] | None:
+        """The reply, or None where the server refuses the command."""
+        try:
+            reply: list[Any] = self._link.call(*command)
+        except redis.ResponseError:
+            return None
+        return reply
 
     def _state(self, source: Source, reason: str) -> None:
         state = SamplingState(source, reason)

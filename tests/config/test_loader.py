@@ -375,10 +375,12 @@ class TestSecrets:
         assert CANARY not in str(refused.value)
 
     def test_hash_secret(self, tmp_path: Path, written: Callable[[str], Path]) -> None:
-        """The key of the hashes comes from its file."""
+        """The key of the hashes comes from its file; without one it is made up, once for the process."""
         (tmp_path / "salt").write_text("salt and pepper\n")
 
-        assert hash_secret_of(load(None, environ={}).keys) == b""
+        made_up = hash_secret_of(load(None, environ={}).keys)
+        assert len(made_up) == 16
+        assert hash_secret_of(load(None, environ={}).keys) == made_up
         config = load(written(f"keys: {{hash_secret_file: {tmp_path / 'salt'}}}\n"), environ={})
         assert hash_secret_of(config.keys) == b"salt and pepper"
 

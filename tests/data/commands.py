@@ -41,8 +41,8 @@ MODULES = {
     "": """
         json.debug json.debug|help ts.mget ts.mrange ts.mrevrange ts.queryindex
         ft._list ft.aggregate ft.aliasadd ft.aliasdel ft.aliasupdate ft.alter ft.config ft.create ft.cursor ft.dictadd
-        ft.dictdel ft.dictdump ft.dropindex ft.explain ft.explaincli ft.hybrid ft.info ft.profile ft.search ft.spellcheck
-        ft.syndump ft.synupdate ft.tagvals""",
+        ft.dictdel ft.dictdump ft.dropindex ft.explain ft.explaincli ft.hybrid ft.info ft.profile ft.search
+        ft.spellcheck ft.syndump ft.synupdate ft.tagvals""",
 }
 
 
