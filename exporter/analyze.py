@@ -30,6 +30,7 @@ _REMEMBER = 16_384
 _MOST_KEYS = 250_000
 _MOST_GROUPS = 10_000
 _LISTED_GROUPS = 1_000
+_SHOWN = 20  # groups and commands on a terminal
 _REMEMBERED_SHAPES = 20_000
 _PROGRESS_BYTES = 8 << 20
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
@@ -232,27 +233,26 @@ def _summary(report: Report) -> list[str]:
 
 def _key_table(report: Report) -> list[str]:
     label = _labels()
-    lines = [f"{'accesses':>13} {'share':>7} {'reads':>13} {'writes':>13} {'db':>3}  key"]
     total = report.accesses or 1
-    lines += [
-        f"{one.accesses:>13,} {one.accesses / total:>7.2%} {one.reads:>13,} {one.writes:>13,} {one.db:>3}  {label(one.key)}"
-        for one in report.keys
-    ]
+    lines = [f"{'accesses':>13} {'share':>7} {'reads':>13} {'writes':>13} {'db':>3}  key"]
+    for one in report.keys:
+        share = one.accesses / total
+        counts = f"{one.accesses:>13,} {share:>7.2%} {one.reads:>13,} {one.writes:>13,} {one.db:>3}"
+        lines.append(f"{counts}  {label(one.key) or '(empty)'}")
     return lines
 
 
 def _group_table(report: Report) -> list[str]:
     total = report.accesses or 1
-    lines = [
-        f"{name_accesses[1]:>13,} {name_accesses[1] / total:>7.2%}  {name_accesses[0]}"
-        for name_accesses in report.groups[:20]
-    ]
+    lines = [f"{times:>13,} {times / total:>7.2%}  {name or '(empty)'}" for name, times in report.groups[:_SHOWN]]
     return [f"{'accesses':>13} {'share':>7}  group", *lines]
 
 
 def _commands(report: Report) -> list[str]:
     total = report.commands or 1
-    lines = [f"{times:>13,} {times / total:>7.2%}  {name}" for name, times in list(report.command_counts.items())[:20]]
+    lines = [
+        f"{times:>13,} {times / total:>7.2%}  {name}" for name, times in list(report.command_counts.items())[:_SHOWN]
+    ]
     return [f"{'times':>13} {'share':>7}  command", *lines]
 
 

@@ -29,6 +29,7 @@ _NAMED_SKIPS = 5
 _START = re.compile(rb"\n(\+?)[^\n]{17} \[(\d{1,9}) ")
 _BULK = re.compile(rb"\n[$=!](\d{1,8})\r(?=\n|\Z)")
 _STAMP = re.compile(rb"\+?(\d{1,12})(\.\d{1,6}) \[\d")
+_SECONDS = re.compile(rb"\d+\.\d+")
 _GREETING = re.compile(rb"(?:\+?(?:OK|PONG|RESET|QUEUED))?\r?")
 _REPLY = re.compile(rb"(?:\+[^0-9\r\n]|[-:*%~>|_#,($=!])[^\r\n]*\r")
 
@@ -153,7 +154,8 @@ class Stream:
         if line and self._own.is_ours(line):
             self._own.lines += 1
         elif line:
-            self._stamps(line.stamp, line.stamp)
+            self.last_stamp = _seconds(line.stamp) or self.last_stamp
+            self.first_stamp = self.first_stamp or self.last_stamp
             self.tally.add(line)
         elif not cut and (self._long or not self._ignorable(self._held)):
             self._skip()
@@ -237,18 +239,17 @@ class Stream:
             if len(self.skipped_lines) < _NAMED_SKIPS and not (self._ignorable(line) or read(line, self._table)):
                 self.skipped_lines.append(number)
         self._lines += lines.count(b"\n")
-        first, end = HEADER.search(lines), len(lines)
-        while first and end > 0:
+        if self.first_stamp is None:
+            headers = map(HEADER.match, lines[1:].split(b"\n"))
+            self.first_stamp = next((stamp for header in headers if header and (stamp := _seconds(header[1]))), None)
+        end = len(lines)
+        while end > 0:
             start = lines.rfind(b"\n", 0, end)
-            if last := HEADER.match(lines, start + 1):
-                self._stamps(first[1], last[1])
+            header = HEADER.match(lines, start + 1)
+            if header and (stamp := _seconds(header[1])):
+                self.last_stamp = stamp
                 break
             end = start
-
-    def _stamps(self, first: bytes, last: bytes) -> None:
-        if self.first_stamp is None:
-            self.first_stamp = _seconds(first)
-        self.last_stamp = _seconds(last) or self.last_stamp
 
 
 def _untried(lines: bytes, tried: set[Flavour]) -> Flavour | None:
@@ -262,7 +263,4 @@ def _untried(lines: bytes, tried: set[Flavour]) -> Flavour | None:
 
 
 def _seconds(stamp: bytes) -> float | None:
-    try:
-        return float(stamp)
-    except ValueError:
-        return None
+    return float(stamp) if _SECONDS.fullmatch(stamp) else None

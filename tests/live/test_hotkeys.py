@@ -186,6 +186,7 @@ def test_looking_up_keys_leaves_hits_misses_and_lfu_alone(
     server = start_server(config={"maxmemory": "64mb", "maxmemory-policy": "allkeys-lfu", "lfu-decay-time": "0"})
     exporter = start_exporter(redis_url=server.url, config={"enrich": {"interval": "1s"}, "keys": {"mask": []}})
     client: Any = server.client()
+    wait_for(lambda: observed(exporter) > 0, 10, "a first second")
     client.set("kept", "value")
     for _ in range(60):
         client.get("kept")
