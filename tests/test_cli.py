@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from exporter import __version__
 from tests.servers import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SECRET = "hunter2-5ecret"
 
@@ -118,8 +121,8 @@ def test_redis_url_with_several_targets(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        (), ("sreve",), ("serve", "--lisen", "x"), ("analyze",), ("analyze", "x", "--top", "-1"), ("demo", "--ops", "0"),
-        ("analyze", "/does/not/exist"), ("serve", "--config", "/does/not/exist"), ("serve", "--config", "/"),
+        (), ("sreve",), ("serve", "--lisen", "x"), ("analyze",), ("analyze", "x", "--top", "-1"),
+        ("demo", "--ops", "0"), ("analyze", "/does/not/exist"), ("serve", "--config", "/does/not/exist"), ("serve", "--config", "/"),
     ],
 )  # fmt: skip
 def test_bad_usage(arguments: tuple[str, ...]) -> None:

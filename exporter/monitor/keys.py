@@ -184,12 +184,16 @@ class CommandTable:
 
     def accesses(self, argv: Sequence[bytes]) -> list[Access]:
         """Return every occurrence of a key in the command `argv`, in the server's order."""
+        return [Access(argv[place], write) for place, write in self.positions(argv)]
+
+    def positions(self, argv: Sequence[bytes]) -> list[Position]:
+        """Return where the keys stand in the command `argv`, each with whether it may be written."""
         command = self._commands.get(argv[0].lower()) if argv else None
         if command is None:
             return []
         if command.subcommands and len(argv) > 1:
             command = command.subcommands.get(argv[1].lower(), command)
-        return [Access(argv[place], write) for place, write in command.positions(argv)]
+        return command.positions(argv)
 
 
 def _number(argv: Sequence[bytes], place: int) -> int:

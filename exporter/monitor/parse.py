@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Counts", "Own", "Stream", "count", "split_at"]
 
 _CHUNK = 65_536  # bytes that are matched at once: they and all that comes of them fit a core's cache
-_MOST_PASSES = 16  # databases that get a pattern of their own in one chunk
+_MOST_PASSES = 32  # patterns that a chunk is tried with: two for each database in it
 _NAMED_SKIPS = 5
 _START = re.compile(rb"\n(\+?)[^\n]{17} \[(\d{1,9}) ")
 _BULK = re.compile(rb"\n[$=!](\d{1,8})\r(?=\n|\Z)")
@@ -111,7 +111,7 @@ class Stream:
         self.first_stamp: float | None = None
         self.last_stamp: float | None = None
         self._table = table
-        self._patterns = patterns_for(table)
+        self._patterns = patterns_for(table, commands=commands)
         self._own = own_traffic.Filter(own)
         self._detailed = commands
         self._replies = replies
@@ -256,9 +256,11 @@ def _untried(lines: bytes, tried: set[Flavour]) -> Flavour | None:
     """Find the first line that needs another pattern than those that were tried, and say which."""
     for start in _START.finditer(lines):
         end = lines.find(b"\n", start.end())
-        flavour = Flavour(start[1], b"\r" if lines[end - 1 if end >= 0 else -1] == ord("\r") else b"", start[2])
-        if flavour not in tried:
-            return flavour
+        end_of_line = b"\r" if lines[end - 1 if end >= 0 else -1] == ord("\r") else b""
+        for quoted in (False, True):
+            flavour = Flavour(start[1], end_of_line, start[2], quoted)
+            if flavour not in tried:
+                return flavour
     return None
 
 

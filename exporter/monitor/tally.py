@@ -10,7 +10,7 @@ from exporter.monitor.keys import Kind
 from exporter.monitor.line import Line, arguments, unescape
 
 if TYPE_CHECKING:
-    from collections.abc import ItemsView, Iterable
+    from collections.abc import Iterable
 
     from exporter.monitor.keys import CommandTable, Plan
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 _BITS = 48
 _READ = 1
 _WRITE = (1 << _BITS) + 1
+_QUOTE, _SPACE, _BACKSLASH = b'" \\'  # numbers: `b"x" in text` is slow, it tries bytes as a number first
 _MOST_NAMES = 4096
+_FIRST, _REST, _LINE = Kind.FIRST, Kind.REST, Kind.LINE  # reading them off the class each time is slow
 _MOST_UNKNOWN = 16
 
 
@@ -39,7 +41,6 @@ class Tally:
         self._table = table
         self._texts: dict[int, Counter[bytes | None]] = {}
         self._names: Counter[bytes] | None = Counter() if commands else None
-        self._units: dict[bytes, int] = {}  # what one more of a command with a single key (0: with none) adds
 
     @property
     def held(self) -> int:
@@ -51,7 +52,7 @@ class Tally:
         """How often each command ran, in lower case, if that was asked for."""
         merged: Counter[bytes] = Counter()
         for name, times in (self._names or {}).items():
-            merged[name.removesuffix(b'"').lower()] += times
+            merged[name.lower()] += times
         return merged
 
     def take(self, db: int, texts: Iterable[bytes | None]) -> None:
@@ -61,83 +62,104 @@ class Tally:
             counter = self._texts[db] = Counter()
         counter.update(texts)
 
-    def add(self, line: Line, times: int = 1) -> None:
+    def add(self, line: Line) -> None:
         """Count a line that was read exactly."""
-        self.commands += times
-        self._plan(line.argv[0])
-        keys = self.keys.setdefault(line.db, {})
-        for key, write in self._table.accesses(line.argv):
-            held = stored(key)
-            keys[held] = keys.get(held, 0) + times * (_WRITE if write else _READ)
-        self._named(line.argv[0], times)
+        self._add(self.keys.setdefault(line.db, {}), line.argv, 1)
 
     def settle(self) -> None:
         """Resolve all texts to keys."""
         for db, texts in self._texts.items():
             texts.pop(None, None)
-            self._settle(db, texts)
+            self._settle(self.keys.setdefault(db, {}), cast("Counter[bytes]", texts))
         self._texts.clear()
 
-    def _settle(self, db: int, texts: Counter[bytes | None]) -> None:
-        keys = self.keys.setdefault(db, {})
-        get, unit_of, named = keys.get, self._units.get, self._names is not None
+    def _settle(self, keys: dict[bytes, int], texts: Counter[bytes]) -> None:
+        get = keys.get
         commands = 0
-        for text, times in cast("ItemsView[bytes, int]", texts.items()):  # `settle` took None out
-            name, _, rest = text.partition(b'" "')
-            unit = unit_of(name)
-            if unit is None and (unit := self._unit(name)) is None:
-                self._several(db, text, times)
+        named: list[tuple[bytes, int]] = []
+        for text, times in texts.items():
+            first = text[0]
+            if first == _QUOTE:
+                key = text[3:-1]
+                unit = times
+            elif first == _SPACE:
+                key = text[2:-1]
+                unit = times * _WRITE
+            else:
+                named.append((text, times))
                 continue
             commands += times
-            if named:
-                self._named(name, times)
-            if unit:
-                key = rest[:-1]
-                if b"\\" in key:
-                    key = unescape(key)
-                if len(key) > KEPT_BYTES:
-                    key = stored(key)
-                keys[key] = get(key, 0) + times * unit
+            if _BACKSLASH in key:
+                key = unescape(key)
+            if len(key) > KEPT_BYTES:
+                key = stored(key)
+            keys[key] = get(key, 0) + unit
         self.commands += commands
+        self._settle_named(keys, named)
 
-    def _unit(self, name: bytes) -> int | None:
-        """Learn what `name` adds to its only key, 0 if it has none; None if more of the line is needed."""
-        if b"\\" in name:
-            return None
-        plan = self._plan(name.removesuffix(b'"'))
-        if plan.kind is Kind.REST or plan.kind is Kind.LINE:
-            return None
-        unit = 0 if plan.kind is Kind.NONE else _WRITE if plan.write else _READ
-        if len(self._units) < _MOST_NAMES:
-            self._units[name] = unit
-        return unit
+    def _settle_named(self, keys: dict[bytes, int], texts: list[tuple[bytes, int]]) -> None:
+        """Resolve the texts that begin with a command's name."""
+        together: dict[bool, list[bytes]] = {False: [], True: []}
+        for text, times in texts:
+            quoted, _, rest = text.partition(b'" "')
+            name = quoted.removesuffix(b'"')
+            plan = self._plan(name)
+            if _QUOTE in name or _BACKSLASH in name or plan.kind is _LINE:
+                self._exactly(keys, text, times)
+            elif plan.kind is _REST and times == plan.step == 1 and rest.find(b'\\"') < 0:
+                together[plan.write].append(text)
+            elif plan.kind is _REST:
+                self._exactly(keys, text, times)
+            else:
+                self.commands += times
+                self._named(name, times)
+                if plan.kind is _FIRST:
+                    key = stored(unescape(rest[:-1]))
+                    keys[key] = keys.get(key, 0) + times * (_WRITE if plan.write else _READ)
+        for write, several in together.items():
+            self._several(keys, several, _WRITE if write else _READ)
+
+    def _several(self, keys: dict[bytes, int], texts: list[bytes], unit: int) -> None:
+        """Count lines whose arguments are all keys and hold no quotes, all at once."""
+        rests = [text[text.index(b'"') + 3 : -2 if text.endswith(b"\r") else -1] for text in texts]
+        joined = b'" "'.join(rests)
+        found = joined.split(b'" "')
+        if joined.count(b'"') != 2 * (len(found) - 1):  # one of them is broken
+            for text in texts:
+                self._exactly(keys, text, 1)
+            return
+        self.commands += len(texts)
+        if self._names is not None:
+            for text in texts:
+                self._named(text.partition(b'"')[0], 1)
+        for text, times in Counter(found).items() if texts else ():
+            key = stored(unescape(text))
+            keys[key] = keys.get(key, 0) + times * unit
+
+    def _exactly(self, keys: dict[bytes, int], text: bytes, times: int) -> None:
+        """Count a line whose keys may stand anywhere in it."""
+        text = text.removesuffix(b"\r")
+        argv: list[bytes] | None = text[:-1].split(b'" "')
+        if _BACKSLASH in text or text.count(b'"') != 2 * len(argv or ()) - 1:
+            argv = arguments(text, self._table)
+        if argv is None:
+            self.skipped += times
+        else:
+            self._add(keys, argv, times)
+
+    def _add(self, keys: dict[bytes, int], argv: list[bytes], times: int) -> None:
+        self.commands += times
+        self._plan(argv[0])
+        self._named(argv[0], times)
+        for place, write in self._table.positions(argv):
+            key = stored(argv[place])
+            keys[key] = keys.get(key, 0) + times * (_WRITE if write else _READ)
 
     def _plan(self, name: bytes) -> Plan:
         plan = self._table.plan(name)
         if not plan.known and len(self.unknown) < _MOST_UNKNOWN:
             self.unknown.add(name)
         return plan
-
-    def _several(self, db: int, text: bytes, times: int) -> None:
-        """Count a line whose keys may stand anywhere in it."""
-        text = text.removesuffix(b"\r")
-        argv: list[bytes] | None = text[:-1].split(b'" "')
-        if b"\\" in text or text.count(b'"') != 2 * len(argv or ()) - 1:
-            argv = arguments(text, self._table)
-        if argv is None:
-            self.skipped += times
-            return
-        plan = self._plan(argv[0])
-        if plan.kind is not Kind.REST:
-            self.add(Line(b"", db, b"", argv), times)
-            return
-        keys = self.keys[db]
-        unit = times * (_WRITE if plan.write else _READ)
-        for key in argv[1 :: plan.step]:
-            held = key if len(key) <= KEPT_BYTES else stored(key)
-            keys[held] = keys.get(held, 0) + unit
-        self.commands += times
-        self._named(argv[0], times)
 
     def _named(self, name: bytes, times: int) -> None:
         if self._names is not None and (name in self._names or len(self._names) < _MOST_NAMES):
