@@ -27,7 +27,7 @@ from exporter.monitor.parse import Counts, Stream
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-KEYS = 20_000
+KEYS = 10_000
 READ_BYTES = 65_536
 SHAPES = ("user:%d", "session:%d:data", "cart:{%d}", "product:%d:price", "feed:%d", "rate:%d", "queue:%d", "board:%d")
 DATABASES = {b"0": 70, b"1": 20, b"5": 10}

@@ -122,7 +122,8 @@ def test_redis_url_with_several_targets(tmp_path: Path) -> None:
     "arguments",
     [
         (), ("sreve",), ("serve", "--lisen", "x"), ("analyze",), ("analyze", "x", "--top", "-1"),
-        ("demo", "--ops", "0"), ("analyze", "/does/not/exist"), ("serve", "--config", "/does/not/exist"), ("serve", "--config", "/"),
+        ("demo", "--ops", "0"), ("analyze", "/does/not/exist"), ("serve", "--config", "/does/not/exist"),
+        ("serve", "--config", "/"),
     ],
 )  # fmt: skip
 def test_bad_usage(arguments: tuple[str, ...]) -> None:

@@ -118,6 +118,7 @@ class Stream:
         self._remember = remember
         self._held = b""  # the beginning of a line
         self._long: LongLine | None = None
+        self._usual: Flavour | None = None  # what most lines of the last chunk were like
         self._payload = 0  # bytes of a bulk reply that are still to come
         self._lines = 0
 
@@ -202,17 +203,19 @@ class Stream:
     def _match(self, lines: bytes) -> tuple[list[tuple[int, list[bytes | None]]], bytes]:
         """Take the texts of all lines that patterns match, by database; returns them and the lines that are left."""
         found: list[tuple[int, list[bytes | None]]] = []
-        rest, matched, tried = lines, 0, set[Flavour]()
-        while len(tried) < _MOST_PASSES and (flavour := _untried(rest, tried)):
-            tried.add(flavour)
-            pattern = self._patterns.get(flavour)
-            if pattern is None:
-                break
+        rest, matched, tried, most = lines, 0, set[Flavour](), 0
+        flavour = self._usual or _untried(lines, tried)
+        while flavour and (pattern := self._patterns.get(flavour)):
             texts: list[bytes | None] = pattern.split(rest)
             rest = b"".join(filter(None, texts[:: UNROLL + 1]))
             del texts[:: UNROLL + 1]
-            matched += len(texts) - texts.count(None)
+            number = len(texts) - texts.count(None)
+            matched += number
+            if number > most:
+                most, self._usual = number, flavour
             found.append((int(flavour.db), texts))
+            tried.add(flavour)
+            flavour = _untried(rest, tried) if rest and len(tried) < _MOST_PASSES else None
         if lines.count(b"\n") != matched + rest.count(b"\n"):
             return [], lines  # a line without its closing quote has run into the next one
         return found, rest
@@ -254,10 +257,10 @@ class Stream:
 
 def _untried(lines: bytes, tried: set[Flavour]) -> Flavour | None:
     """Find the first line that needs another pattern than those that were tried, and say which."""
-    for start in _START.finditer(lines):
-        end = lines.find(b"\n", start.end())
-        end_of_line = b"\r" if lines[end - 1 if end >= 0 else -1] == ord("\r") else b""
-        for quoted in (False, True):
+    for quoted in (False, True):
+        for start in _START.finditer(lines):
+            end = lines.find(b"\n", start.end())
+            end_of_line = b"\r" if lines[end - 1 if end >= 0 else -1] == ord("\r") else b""
             flavour = Flavour(start[1], end_of_line, start[2], quoted)
             if flavour not in tried:
                 return flavour
