@@ -132,7 +132,7 @@ def test_loading(start_server: StartServer, start_exporter: StartExporter) -> No
     """A server that loads its data set is down for loading, without errors, and sampled when it is done."""
     server = start_server(config={"enable-debug-command": "yes", "loading-process-events-interval-bytes": "1024"})
     client: Any = server.client()
-    client.execute_command("DEBUG", "POPULATE", "200000", "key", "10")
+    client.execute_command("DEBUG", "POPULATE", "60000", "key", "10")
     client.config_set("key-load-delay", "50")
     exporter = start_exporter(redis_url=server.url)
     wait_for(lambda: sampled(exporter), 10, "fresh figures")
