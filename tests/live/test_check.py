@@ -5,18 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
+from tests.servers import ROOT
 from tests.test_cli import cli
 
 if TYPE_CHECKING:
     from tests.servers import Server, StartServer
-
-ACL = (
-    "on", ">pw", "resetchannels", "~*", "-@all", "+ping", "+info", "+monitor", "+reset", "+command", "+select",
-    "+client|setname", "+client|info", "+client|id", "+config|get", "+memory|usage", "+type", "+pttl",
-    "+object|encoding", "+multi", "+exec",
-)  # fmt: skip
 
 
 def test_everything_is_allowed_and_nothing_changed(any_server: Server) -> None:
@@ -35,12 +28,12 @@ def test_everything_is_allowed_and_nothing_changed(any_server: Server) -> None:
     assert not any("O" in one["flags"] for one in client.client_list())
 
 
-@pytest.mark.parametrize("kind", ["redis-7.0", "redis-8.2", "valkey-9.1"])
-def test_the_documented_acl_line_is_enough(kind: str, start_server: StartServer) -> None:
-    """The user that docs/operating.md describes may do everything the exporter does."""
-    server = start_server(kind)
-    server.client().execute_command("ACL", "SETUSER", "hotkey-exporter", *ACL)
-    done = cli("check", "--json", REDIS_URL=f"redis://hotkey-exporter:pw@{server.addr}")
+def test_the_documented_acl_line_is_enough(any_server: Server) -> None:
+    """On every server the user that docs/operating.md describes may do everything the exporter does."""
+    text = (ROOT / "docs" / "operating.md").read_text()
+    [line] = [line for line in text.splitlines() if line.startswith("ACL SETUSER hotkey-exporter ")]
+    any_server.client().execute_command(*line.replace("PASSWORD", "pw").split())
+    done = cli("check", "--json", REDIS_URL=f"redis://hotkey-exporter:pw@{any_server.addr}")
     assert done.returncode == 0, done.stdout + done.stderr
     [node] = json.loads(done.stdout)["nodes"]
     assert all(node["allowed"].values()), node["allowed"]
