@@ -17,7 +17,7 @@ import socket
 import time
 from bisect import bisect
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import redis
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 KEYS = 10_000
-READ_BYTES = 65_536
+READ_BYTES = 98_304
 SHAPES = ("user:%d", "session:%d:data", "cart:{%d}", "product:%d:price", "feed:%d", "rate:%d", "queue:%d", "board:%d")
 DATABASES = {b"0": 70, b"1": 20, b"5": 10}
 # What a web shop sends, in percent; `EVAL` brings two lines of the script with it, `MULTI` two commands and EXEC.
@@ -55,7 +55,7 @@ def main() -> None:
             "socket_lines_per_second": lambda: over_socket(data, ours_from),
             "redis_py_lines_per_second": lambda: over_socket(data, theirs_from),
         }.items():
-            best[name] = max(best.get(name, 0.0), options.lines / run())
+            best[name] = max(best.get(name, 0.0), options.lines / run())  # type: ignore[no-untyped-call]
     counts = ours(pieces(data))
     assert (counts.commands, counts.skipped) == (options.lines, 0), "every line must count"
     result: dict[str, float | str] = {
@@ -124,7 +124,7 @@ def ours_from(port: int, _: int) -> float:
 
 def theirs_from(port: int, lines: int) -> float:
     """Read with redis-py's Monitor."""
-    client = redis.Redis(port=port, protocol=2, lib_name=None, lib_version=None)  # type: ignore[call-arg]
+    client: Any = redis.Redis(port=port, protocol=2)
     with client.monitor() as monitor:
 
         def read() -> None:
@@ -143,7 +143,7 @@ def stream(lines: int, seed: int = 1, databases: dict[bytes, int] | None = None)
     shop = Shop(chance, databases or DATABASES)
     result: list[bytes] = []
     clock = 1_795_397_146_000_000
-    names = chance.choices(list(COMMANDS), COMMANDS.values(), k=lines)
+    names = chance.choices(list(COMMANDS), list(COMMANDS.values()), k=lines)
     while len(result) < lines:
         db, source = shop.database(), shop.source()
         for client, arguments in shop.command(names[len(result)], db, source):
@@ -163,7 +163,7 @@ class Shop:
             b"unix:/run/redis/redis.sock"
         ] * 4
         self._keys: dict[bytes, list[bytes]] = {}
-        homes = chance.choices(*[list(databases), databases.values()], k=KEYS)
+        homes = chance.choices(list(databases), list(databases.values()), k=KEYS)
         for number, home in enumerate(homes):
             self._keys.setdefault(home, []).append(quoted(name(number, chance)))
         self._weights = {db: list(accumulate(1 / n for n in range(1, len(k) + 1))) for db, k in self._keys.items()}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int | None], None]
 
-_READ_BYTES = 65_536  # more would be fetched from the system, and given back, again and again
+_READ_BYTES = 98_304  # more would be fetched from the system, and given back, again and again
 _REMEMBER = 16_384
 _MOST_KEYS = 250_000
 _MOST_GROUPS = 10_000

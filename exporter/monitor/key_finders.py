@@ -6,6 +6,7 @@ the servers do when they execute the command, which is sometimes more right than
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ def _sort(argv: Sequence[bytes]) -> list[Position]:
     return _present(argv, [(1, False)]) + ([(stored, True)] if stored else [])
 
 
-def _georadius(argv: Sequence[bytes]) -> list[Position]:
-    """`GEORADIUS[BYMEMBER] key … [STORE key | STOREDIST key]`: the last one wins."""
-    stored, place = 0, 5
+def _georadius(options: int, argv: Sequence[bytes]) -> list[Position]:
+    """`GEORADIUS[BYMEMBER] key … [STORE key | STOREDIST key]`: the last one wins; `options` is where they begin."""
+    stored, place = 0, options
     while place < len(argv) - 1:
         if argv[place].lower() in {b"store", b"storedist"}:
             stored = place = place + 1
@@ -86,8 +87,8 @@ def _present(argv: Sequence[bytes], positions: list[Position]) -> list[Position]
 
 FINDERS: Mapping[bytes, Callable[[Sequence[bytes]], list[Position]]] = {
     b"sort": _sort,
-    b"georadius": _georadius,
-    b"georadiusbymember": _georadius,
+    b"georadius": partial(_georadius, 6),
+    b"georadiusbymember": partial(_georadius, 5),
     b"migrate": _migrate,
     b"bitfield": _bitfield,
     b"xread": _xread,

@@ -149,12 +149,12 @@ class CommandTable:
     def from_reply(cls, reply: Iterable[Sequence[Any]]) -> CommandTable:
         """What one server says in its reply to COMMAND (nested lists as in RESP2), completed by what we know.
 
-        COMMAND lists renamed commands under their old name: see `extended`.
+        COMMAND lists renamed commands under their old name: see `extended`. Entries that make no sense are left out.
         """
         commands = dict(_builtin())
-        for entry in reply:
-            command = _command(entry)
-            commands[command.name] = command
+        for entry in reply if isinstance(reply, list | tuple) else ():
+            if command := _readable(entry):
+                commands[command.name] = command
         return cls(commands)
 
     def extended(self, names: Sequence[bytes], reply: Sequence[Sequence[Any] | None]) -> CommandTable:
@@ -164,7 +164,7 @@ class CommandTable:
         """
         commands = dict(self._commands)
         for name, entry in zip(names, reply, strict=False):
-            commands[name.lower()] = _command(entry) if entry else Command(name=name.lower())
+            commands[name.lower()] = (_readable(entry) if entry else None) or Command(name=name.lower())
         return CommandTable(commands)
 
     @property
@@ -249,6 +249,14 @@ def _read_spec(text: str) -> Spec:
 # --- the server's own table ----------------------------------------------------------------------------------------
 
 
+def _readable(entry: Any) -> Command | None:
+    """Read one entry of COMMAND; None if it is none, because a proxy or a module may say anything."""
+    try:
+        return _command(entry)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return None
+
+
 def _command(entry: Sequence[Any]) -> Command:
     """Read one entry of COMMAND: name, arity, flags, first, last, step, categories, tips, specs, subcommands."""
     name = _bytes(entry[0]).lower()
@@ -274,7 +282,7 @@ def _command(entry: Sequence[Any]) -> Command:
 def _legacy(entry: Sequence[Any], flags: set[bytes]) -> tuple[Spec, ...]:
     """First, last and step, the way of servers before 7.0 and of some modules."""
     first, last, step = (int(item) for item in entry[3:6])
-    if first <= 0:
+    if first <= 0 or 0 <= last < first:
         return ()
     return (Spec(b"readonly" not in flags, first, last=last if last < 0 else last - first, step=max(step, 1)),)
 
@@ -299,9 +307,14 @@ def _spec(begin: Mapping[bytes, Any], find: Mapping[bytes, Any], write: bool) ->
         spec = Spec(write, int(where[b"startfrom"]), _bytes(where[b"keyword"]).lower())
     else:
         spec = Spec(write, int(where[b"index"]))
+    if spec.begin == 0 or (spec.begin < 0 and not spec.keyword):
+        raise ValueError(spec)  # the name itself, or before it
     step = max(int(how[b"keystep"]), 1)
     if _bytes(find[b"type"]) == b"keynum":
-        return spec._replace(numkeys=int(how[b"keynumidx"]), first=int(how[b"firstkey"]), step=step)
+        numkeys, first = int(how[b"keynumidx"]), int(how[b"firstkey"])
+        if min(numkeys, first) < 0:
+            raise ValueError(how)
+        return spec._replace(numkeys=numkeys, first=first, step=step)
     return spec._replace(last=int(how[b"lastkey"]), step=step, limit=int(how[b"limit"]))
 
 
@@ -309,7 +322,7 @@ _ACCESS_FLAGS = {b"RO", b"RW", b"OW", b"RM"}
 
 
 def _bytes(item: bytes | str) -> bytes:
-    return item.encode() if isinstance(item, str) else bytes(item)
+    return item.encode() if isinstance(item, str) else item
 
 
 def _words(items: Iterable[bytes | str]) -> set[bytes]:

@@ -17,13 +17,13 @@ from exporter.monitor.patterns import UNROLL, Flavour, patterns_for
 from exporter.monitor.tally import Tally, unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from exporter.monitor.keys import CommandTable
 
 __all__ = ["Counts", "Own", "Stream", "count", "split_at"]
 
-_CHUNK = 65_536  # bytes that are matched at once: they and all that comes of them fit a core's cache
+_CHUNK = 98_304  # bytes that are matched at once: they and all that comes of them fit a core's cache
 _MOST_PASSES = 32  # patterns that a chunk is tried with: two for each database in it
 _NAMED_SKIPS = 5
 _START = re.compile(rb"\n(\+?)[^\n]{17} \[(\d{1,9}) ")
@@ -191,8 +191,8 @@ class Stream:
         found, rest = self._match(others)
         if rest and self._patterns.missed(rest):
             found, rest = self._match(others)
-        for db, texts in found:
-            self.tally.take(db, texts)
+        for flavour, texts in found:
+            self.tally.take(int(flavour.db), texts)
         skipped = self.tally.skipped
         for line in rest[1:].split(b"\n") if rest else ():
             self._exactly(line)
@@ -200,22 +200,21 @@ class Stream:
             self._details(lines, self.tally.skipped > skipped)
         return cut
 
-    def _match(self, lines: bytes) -> tuple[list[tuple[int, list[bytes | None]]], bytes]:
-        """Take the texts of all lines that patterns match, by database; returns them and the lines that are left."""
-        found: list[tuple[int, list[bytes | None]]] = []
-        rest, matched, tried, most = lines, 0, set[Flavour](), 0
-        flavour = self._usual or _untried(lines, tried)
-        while flavour and (pattern := self._patterns.get(flavour)):
-            texts: list[bytes | None] = pattern.split(rest)
-            rest = b"".join(filter(None, texts[:: UNROLL + 1]))
-            del texts[:: UNROLL + 1]
-            number = len(texts) - texts.count(None)
-            matched += number
-            if number > most:
-                most, self._usual = number, flavour
-            found.append((int(flavour.db), texts))
-            tried.add(flavour)
-            flavour = _untried(rest, tried) if rest and len(tried) < _MOST_PASSES else None
+    def _match(self, lines: bytes) -> tuple[list[tuple[Flavour, list[bytes]]], bytes]:
+        """Take the texts of all lines that patterns match; returns them and the lines that are left."""
+        found: list[tuple[Flavour, list[bytes]]] = []
+        rest, matched, most = lines, 0, 0
+        flavour = self._usual or _untried(lines, ())
+        while flavour and self._patterns.learned:
+            parts: list[bytes | None] = self._patterns.get(flavour).split(rest)
+            rest = b"".join(filter(None, parts[:: UNROLL + 1]))
+            del parts[:: UNROLL + 1]
+            texts = list(filter(None, parts))
+            matched += len(texts)
+            if len(texts) > most:
+                most, self._usual = len(texts), flavour
+            found.append((flavour, texts))
+            flavour = _untried(rest, [tried for tried, _ in found]) if rest and len(found) < _MOST_PASSES else None
         if lines.count(b"\n") != matched + rest.count(b"\n"):
             return [], lines  # a line without its closing quote has run into the next one
         return found, rest
@@ -255,7 +254,7 @@ class Stream:
             end = start
 
 
-def _untried(lines: bytes, tried: set[Flavour]) -> Flavour | None:
+def _untried(lines: bytes, tried: Sequence[Flavour]) -> Flavour | None:
     """Find the first line that needs another pattern than those that were tried, and say which."""
     for quoted in (False, True):
         for start in _START.finditer(lines):

@@ -1,4 +1,4 @@
-r"""The fast way through a stream: one compiled pattern per database, built from the commands that are really there.
+r"""The fast way through a stream: two patterns per database, built from the commands that are really there.
 
 A pattern matches up to UNROLL well-formed lines at once and captures of each the shortest text that tells its keys:
 
@@ -9,8 +9,8 @@ A pattern matches up to UNROLL well-formed lines at once and captures of each th
 
 so that a chunk becomes counts in two calls, `split` and `Counter.update`, and each distinct text is looked at once.
 Where the commands are to be counted too, single keys come with their command: `GET" "user:1"`.
-What a pattern does not match (commands not learned yet, long keys, broken lines) stays for the exact reader; what it
-does match, the exact reader would read alike.
+The first pattern takes single keys only if they hold no quotes, the second takes those too. What neither matches
+(commands not learned yet, long keys, broken lines) stays for the exact reader; what they do match, it would read alike.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MOST_CANDIDATES = 256
 
 # The source has no spaces (else the line is left to the exact reader).
 _HEADER = rb"\n%s(?s:.{17}) \[%s [^ ]{0,1024}+(?<=\]) \""
-# A key that ends at the first quote is what nearly all are; a second pattern takes those with quotes in them.
+# Nearly all keys end at the first quote.
 _PLAIN_KEY = rb' "[^"]{0,1000}+"(?<!\\")'
 _QUOTED_KEY = rb' "[^"\\]{0,250}+(?:\\.[^"\\]{0,250}+){0,40}+"'
 _LINE = rb'" [^\n]{0,1000}+(?![^\n])'
@@ -40,7 +40,7 @@ _NAME = re.compile(rb'\] "([A-Za-z][A-Za-z0-9._-]{0,40}+)"')
 
 
 class Flavour(NamedTuple):
-    """How lines look: raw (`+` first, CR LF at the end) or as redis-cli prints them; their database; quotes in keys."""
+    """How lines look, raw (`+` first, CR LF at the end) or as redis-cli prints them; their database; which pattern."""
 
     plus: bytes
     end: bytes
@@ -62,11 +62,16 @@ class Patterns:
         self._learned: tuple[bytes, ...] = ()
         self._compiled: dict[Flavour, re.Pattern[bytes]] = {}
 
-    def get(self, flavour: Flavour) -> re.Pattern[bytes] | None:
-        """Return the pattern for one flavour, None before anything was learned; it has UNROLL groups."""
+    @property
+    def learned(self) -> bool:
+        """Whether there are any patterns."""
+        return bool(self._learned)
+
+    def get(self, flavour: Flavour) -> re.Pattern[bytes]:
+        """Return the pattern for one flavour; it has UNROLL groups."""
         pattern = self._compiled.get(flavour)
-        if pattern is None and self._learned:
-            line = _HEADER % (re.escape(flavour.plus), flavour.db) + self._command(flavour.quoted)
+        if pattern is None:
+            line = _HEADER % (re.escape(flavour.plus), flavour.db) + self._command(quoted=flavour.quoted)
             line += rb'[^\n]*+(?<="%s)' % flavour.end
             whole = line
             for _ in range(UNROLL - 1):
@@ -89,23 +94,20 @@ class Patterns:
         self._learned, self._compiled = learned, {}
         return True
 
-    def _command(self, quoted: bool) -> bytes:
+    def _command(self, *, quoted: bool) -> bytes:
         """Build what matches a command from its name on, with the group that captures."""
-        key = _QUOTED_KEY if quoted else _PLAIN_KEY
-        before, inside = [], []
+        single, others = [], []
         for name in self._learned:
             plan, word = self._table.plan(name), re.escape(name)
-            if plan.kind is Kind.NONE:
-                inside.append(word + b'"')
-            elif plan.kind is not Kind.FIRST:
-                inside.append(word + _LINE)
-            elif self._commands:
-                inside.append(word + b'"' + key)
+            if plan.kind is Kind.FIRST:
+                single.append(word + b'"' if plan.write or self._commands else word)
             else:
-                before.append(word + b'"' if plan.write else word)
-        if before:
-            inside.insert(0, b'"?+' + key)
-        return b"(?:%s|)(%s)" % (b"|".join(before), b"|".join(inside)) if before else b"(%s)" % b"|".join(inside)
+                others.append(word + b'"' if plan.kind is Kind.NONE else word + _LINE)
+        key = _QUOTED_KEY if quoted else _PLAIN_KEY
+        names = b"|".join(single) or rb"(?!)"
+        if self._commands:
+            return b"(%s)" % b"|".join([b"(?:%s)" % names + key, *others])
+        return b"(?:%s|)(%s)" % (names, b"|".join([b'"?+' + key, *others]))
 
 
 @lru_cache(maxsize=256)

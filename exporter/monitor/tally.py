@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from exporter.keynames import KEPT_BYTES, stored
-from exporter.monitor.keys import Kind
+from exporter.monitor.keys import Kind, Plan
 from exporter.monitor.line import Line, arguments, unescape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from exporter.monitor.keys import CommandTable, Plan
+    from exporter.monitor.keys import CommandTable
 
 # Accesses and writes of a key are one number: the first below, the second above this many bits. A tuple would take
 # four times the memory, and there may be hundreds of thousands.
@@ -22,6 +20,7 @@ _WRITE = (1 << _BITS) + 1
 _QUOTE, _SPACE, _BACKSLASH = b'" \\'  # numbers: `b"x" in text` is slow, it tries bytes as a number first
 _MOST_NAMES = 4096
 _FIRST, _REST, _LINE = Kind.FIRST, Kind.REST, Kind.LINE  # reading them off the class each time is slow
+_EXACT = Plan(Kind.LINE)
 _MOST_UNKNOWN = 16
 
 
@@ -39,7 +38,8 @@ class Tally:
         self.skipped = 0
         self.unknown: set[bytes] = set()
         self._table = table
-        self._texts: dict[int, Counter[bytes | None]] = {}
+        self._texts: dict[int, Counter[bytes]] = {}
+        self._plans: dict[bytes, Plan] = {}
         self._names: Counter[bytes] | None = Counter() if commands else None
 
     @property
@@ -52,11 +52,11 @@ class Tally:
         """How often each command ran, in lower case, if that was asked for."""
         merged: Counter[bytes] = Counter()
         for name, times in (self._names or {}).items():
-            merged[name.lower()] += times
+            merged[name.removesuffix(b'"').lower()] += times
         return merged
 
-    def take(self, db: int, texts: Iterable[bytes | None]) -> None:
-        """Take what a pattern captured (None where a match had fewer lines)."""
+    def take(self, db: int, texts: list[bytes]) -> None:
+        """Take what a pattern captured."""
         counter = self._texts.get(db)
         if counter is None:
             counter = self._texts[db] = Counter()
@@ -69,8 +69,7 @@ class Tally:
     def settle(self) -> None:
         """Resolve all texts to keys."""
         for db, texts in self._texts.items():
-            texts.pop(None, None)
-            self._settle(self.keys.setdefault(db, {}), cast("Counter[bytes]", texts))
+            self._settle(self.keys.setdefault(db, {}), texts)
         self._texts.clear()
 
     def _settle(self, keys: dict[bytes, int], texts: Counter[bytes]) -> None:
@@ -99,16 +98,13 @@ class Tally:
 
     def _settle_named(self, keys: dict[bytes, int], texts: list[tuple[bytes, int]]) -> None:
         """Resolve the texts that begin with a command's name."""
-        together: dict[bool, list[bytes]] = {False: [], True: []}
+        plan_of, all_keys = self._plans.get, dict[bytes, list[bytes]]()
         for text, times in texts:
-            quoted, _, rest = text.partition(b'" "')
-            name = quoted.removesuffix(b'"')
-            plan = self._plan(name)
-            if _QUOTE in name or _BACKSLASH in name or plan.kind is _LINE:
-                self._exactly(keys, text, times)
-            elif plan.kind is _REST and times == plan.step == 1 and rest.find(b'\\"') < 0:
-                together[plan.write].append(text)
-            elif plan.kind is _REST:
+            name, _, rest = text.partition(b'" "')
+            plan = plan_of(name) or self._plan(name)
+            if plan.kind is _REST and times == plan.step == 1:
+                all_keys.setdefault(name, []).append(rest)
+            elif plan.kind is _REST or plan.kind is _LINE:
                 self._exactly(keys, text, times)
             else:
                 self.commands += times
@@ -116,23 +112,29 @@ class Tally:
                 if plan.kind is _FIRST:
                     key = stored(unescape(rest[:-1]))
                     keys[key] = keys.get(key, 0) + times * (_WRITE if plan.write else _READ)
-        for write, several in together.items():
-            self._several(keys, several, _WRITE if write else _READ)
+        for name, rests in all_keys.items():
+            self._all_keys(keys, name, rests)
 
-    def _several(self, keys: dict[bytes, int], texts: list[bytes], unit: int) -> None:
-        """Count lines whose arguments are all keys and hold no quotes, all at once."""
-        rests = [text[text.index(b'"') + 3 : -2 if text.endswith(b"\r") else -1] for text in texts]
-        joined = b'" "'.join(rests)
-        found = joined.split(b'" "')
-        if joined.count(b'"') != 2 * (len(found) - 1):  # one of them is broken
-            for text in texts:
-                self._exactly(keys, text, 1)
+    def _all_keys(self, keys: dict[bytes, int], name: bytes, rests: list[bytes]) -> None:
+        """Count lines of one command whose arguments are all keys, together; what is odd in any way goes one by one."""
+        joined = b' "'.join(rests)
+        if joined.find(b'\\"') >= 0:
+            for rest in rests:
+                if rest.find(b'\\"') >= 0:
+                    self._exactly(keys, name + b'" "' + rest, 1)
+            rests = [rest for rest in rests if rest.find(b'\\"') < 0]
+            joined = b' "'.join(rests)
+        if rests and joined.count(b"\r") == len(rests):
+            joined = joined.removesuffix(b"\r").replace(b'"\r "', b'" "')
+        found = joined[:-1].split(b'" "')
+        if joined.count(b'"') != 2 * len(found) - 1 or joined.find(b"\r") >= 0:
+            for rest in rests:
+                self._exactly(keys, name + b'" "' + rest, 1)
             return
-        self.commands += len(texts)
-        if self._names is not None:
-            for text in texts:
-                self._named(text.partition(b'"')[0], 1)
-        for text, times in Counter(found).items() if texts else ():
+        self.commands += len(rests)
+        self._named(name, len(rests))
+        unit = _WRITE if self._plan(name).write else _READ
+        for text, times in Counter(found).items():
             key = stored(unescape(text))
             keys[key] = keys.get(key, 0) + times * unit
 
@@ -149,17 +151,28 @@ class Tally:
 
     def _add(self, keys: dict[bytes, int], argv: list[bytes], times: int) -> None:
         self.commands += times
-        self._plan(argv[0])
-        self._named(argv[0], times)
+        name = argv[0]
+        self._named(name, times)
+        if not self._table.plan(name).known:
+            self._strange(name)
         for place, write in self._table.positions(argv):
             key = stored(argv[place])
             keys[key] = keys.get(key, 0) + times * (_WRITE if write else _READ)
 
     def _plan(self, name: bytes) -> Plan:
-        plan = self._table.plan(name)
-        if not plan.known and len(self.unknown) < _MOST_UNKNOWN:
-            self.unknown.add(name)
+        """Say how to read the texts of a command, whose name ends in a quote where there is nothing behind it."""
+        if _BACKSLASH in name or _QUOTE in name[:-1]:
+            return _EXACT
+        plan = self._table.plan(name.removesuffix(b'"'))
+        if not plan.known:
+            self._strange(name.removesuffix(b'"'))
+        if len(self._plans) < _MOST_NAMES:
+            self._plans[name] = plan
         return plan
+
+    def _strange(self, name: bytes) -> None:
+        if len(self.unknown) < _MOST_UNKNOWN:
+            self.unknown.add(name)
 
     def _named(self, name: bytes, times: int) -> None:
         if self._names is not None and (name in self._names or len(self._names) < _MOST_NAMES):

@@ -1,0 +1,559 @@
+"""The parser gives exactly the accesses that a stream's argument lists have, however it is cut, whatever is in it."""
+
+from __future__ import annotations
+
+import json
+import re
+import tracemalloc
+from collections import Counter
+from functools import cache
+from itertools import chain, pairwise, repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from exporter.keynames import LongKey, stored
+from exporter.monitor import parse
+from exporter.monitor.keys import CommandTable
+from exporter.monitor.parse import Counts, Own, Stream, count, split_at
+from exporter.monitor.patterns import patterns_for
+from tests.lines import LOCAL, line, quoted, words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+STREAMS = Path(__file__).parents[1] / "data" / "monitor"
+SERVERS = ("redis-6.2.14", "redis-7.0.15", "redis-8.10.2", "valkey-9.1.2")
+COMMON = words(
+    "GET get SET Set HGET HSET INCR DEL MGET MSET EXISTS PING EVAL EVALSHA FCALL LPUSH XADD XREAD ZADD SORT RENAME"
+    " BITOP ZUNIONSTORE OBJECT MULTI EXEC SELECT EXPIRE SUBSCRIBE MEMORY GEORADIUS PFMERGE"
+)
+UNIX = b"unix:/run/redis/redis.sock"
+Accesses = dict[tuple[int, bytes], tuple[int, int]]
+
+table = cache(CommandTable.builtin)
+fast = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@cache
+def learned() -> CommandTable:
+    """A table whose patterns exist already, so that the fast way is taken; others are read exactly at first."""
+    known = CommandTable.builtin()
+    lines = b"".join(line([name, b"k%d" % number]) for number in range(150) for name in COMMON)
+    for commands in (False, True):
+        Stream(known, commands=commands).feed(lines)
+        assert patterns_for(known, commands=commands).learned
+    return known
+
+
+class Seen(NamedTuple):
+    """A command, and how MONITOR is to show it."""
+
+    argv: list[bytes]
+    db: int = 0
+    source: bytes = LOCAL
+    stamp: bytes = b"1795397124.911000"
+
+
+def written(seen: Iterable[Seen], *, raw: bool = True) -> bytes:
+    """Write commands as a stream."""
+    return b"".join(line(one.argv, one.db, one.source, one.stamp, raw=raw) for one in seen)
+
+
+def truth(seen: Iterable[Seen]) -> Accesses:
+    """What the table says of the argument lists themselves."""
+    accesses, writes = Counter[tuple[int, bytes]](), Counter[tuple[int, bytes]]()
+    for one in seen:
+        for key, write in table().accesses(one.argv):
+            accesses[one.db, stored(key)] += 1
+            writes[one.db, stored(key)] += write
+    return {place: (times, writes[place]) for place, times in accesses.items()}
+
+
+def fed(pieces: Iterable[bytes], known: CommandTable, own: Own = Own(), *, replies: bool = False) -> Counts:  # noqa: B008
+    """Count a stream that arrives in `pieces`."""
+    stream = Stream(known, own, replies=replies)
+    for piece in pieces:
+        stream.feed(piece)
+    stream.close()
+    return stream.counts()
+
+
+def pieces_of(data: bytes, cuts: Iterable[int]) -> list[bytes]:
+    """Cut `data` at these places, each taken modulo its length."""
+    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    return [data[start:end] for start, end in pairwise(places)]
+
+
+# --- what hypothesis draws -----------------------------------------------------------------------------------------
+
+awkward = st.sampled_from(
+    [b"", b" ", b"\\", b'"', b"a\\", b'a\\"', b'" "', b'"\r\n', b'] "GET" "k"', b"\\x41", b"\xff\x00", b"2", b"streams",
+     b"STORE", b"k", b"user:1", b"user:2", b"x" * 511, b"x" * 512, b"x" * 513, b'"' * 600, b"\x00" * 1100]
+)  # fmt: skip
+arguments = st.binary(max_size=12) | awkward
+names = st.sampled_from(COMMON) | st.sampled_from(COMMON).map(bytes.swapcase) | st.binary(min_size=1, max_size=8)
+argvs = st.builds(lambda name, rest: [name, *rest], names, st.lists(arguments, max_size=6))
+paths = st.lists(st.sampled_from([b"/run", b"/", b" ", b"] ", b"]", b"[0 lua", b'"', b"\xff", b"s"]), max_size=6).map(
+    lambda parts: (b"unix:" + b"".join(parts)).replace(b'] "', b"]")
+)
+sources = st.sampled_from([LOCAL, b"10.1.2.3:1", b"[::1]:48692", b"[fe80::1%eth0]:1", b"lua", b"", UNIX]) | paths
+stamps = st.sampled_from([b"1795397124.911000", b"1000000000.000001", b"9999999999.999999", b"1.0", b"0.000000"])
+seens = st.builds(Seen, argvs, st.sampled_from([0, 0, 0, 1, 15, 123456]), sources, stamps)
+slices = st.lists(seens, max_size=25)
+tables = st.sampled_from([table, learned])
+
+
+@given(slices, tables, st.booleans())
+@settings(fast, max_examples=250)
+def test_every_argument_list_comes_back(seen: list[Seen], known: Callable[[], CommandTable], raw: bool) -> None:
+    """Whatever the arguments, databases and sources: a slice holds exactly the accesses of its argument lists."""
+    counts = count(written(seen, raw=raw), known())
+    assert counts.accesses == truth(seen)
+    assert (counts.commands, counts.own, counts.skipped) == (len(seen), 0, 0)
+
+
+@given(slices, st.integers(1, 400))
+@fast
+def test_slices_of_many_lines(seen: list[Seen], times: int) -> None:
+    """The same lines many times over, in several chunks and databases: everything counts that many times."""
+    counts = count(written(seen) * times, learned())
+    assert counts.accesses == {place: (times * all_, times * wrote) for place, (all_, wrote) in truth(seen).items()}
+    assert counts.commands == times * len(seen)
+
+
+def test_patterns_are_learned_on_the_way() -> None:
+    """A table that begins to read exactly and then learns counts each line once, in 20 databases at a time."""
+    seen = [Seen([name, b"k%d" % (number % 7), b"v"], number % 20) for number in range(600) for name in COMMON]
+    assert count(written(seen), CommandTable.builtin()).accesses == truth(seen)
+
+
+@given(slices, st.lists(st.integers(0), max_size=12), tables, st.booleans(), st.sampled_from([64, 160, 65_536]))
+@settings(fast, max_examples=150)
+def test_any_split_gives_the_same(
+    seen: list[Seen], cuts: list[int], known: Callable[[], CommandTable], raw: bool, long: int
+) -> None:
+    """However a stream is cut into reads, and however short the lines are that count as long: the same counts."""
+    data = written(seen, raw=raw)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parse, "LONG", max(long, max((data.find(b'] "') for data in data.split(b"\n")), default=0) + 4))
+        counts = fed(pieces_of(data, cuts), known())
+    assert counts.accesses == truth(seen)
+    assert (counts.commands, counts.skipped) == (len(seen), 0)
+
+
+def test_every_single_split() -> None:
+    """A stream that is cut at any one place, or arrives byte by byte, gives the counts of the whole."""
+    seen = [Seen(words("GET user:1")), Seen([b"MSET", b'a"\\', b"v", b"\xff", b""], 3, UNIX), Seen(words("PING"))]
+    for raw in (True, False):
+        data = (b"+OK\r\n" if raw else b"OK\n") + written(seen, raw=raw) + b"not of MONITOR\n"
+        whole = fed([data], learned())
+        assert (whole.accesses, whole.commands, whole.skipped) == (truth(seen), 3, 1)
+        assert fed([bytes([byte]) for byte in data], learned()) == whole
+        for cut in range(len(data)):
+            assert fed([data[:cut], data[cut:]], learned()) == whole
+
+
+# --- forgeries -----------------------------------------------------------------------------------------------------
+
+FORGERIES = [
+    b"\r\n" + line(words("SET forged v")),
+    b"\n" + line(words("SET forged v"), raw=False),
+    b'"\r\n' + line(words("SET forged v")) + b'"',
+    b'\\"\n1795397124.911000 [0 lua] "GET" "forged"',
+    b"\r\n+RESET\r\n",
+    b"\r\n$4\r\n" + b"x" * 2000,
+    b"\r\n$99999999\r\n",
+    b'] "GET" "forged"',
+    b"\r\n+OK\r\n",
+]
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+@pytest.mark.parametrize("known", [table, learned])
+def test_nothing_is_forged(forgery: bytes, known: Callable[[], CommandTable]) -> None:
+    """Keys, values and names that hold lines, a RESET or a bulk reply's head are just bytes; what follows counts."""
+    argvs = [[b"GET", forgery], [b"SET", b"k", forgery], [b"MSET", forgery, forgery, b"k", b"v"], [b"PING", forgery]]
+    seen = [Seen(argv, 0, source) for argv in [*argvs, [forgery, b"x"]] for source in (LOCAL, UNIX, b"lua")]
+    seen.append(Seen(words("GET last")))
+    counts = count(written(seen), known(), Own(frozenset({b"127.0.0.1:9"}), b"token"))
+    assert counts.accesses == truth(seen)
+    assert (counts.commands, counts.own, counts.skipped) == (len(seen), 0, 0)
+
+
+@pytest.mark.parametrize("known", [table, learned])
+def test_nobody_passes_for_us(known: Callable[[], CommandTable]) -> None:
+    """Our address or token in the arguments of others, or as a part of their address, takes nothing from the counts."""
+    own = Own(frozenset({LOCAL}), b"secret")
+    sources = [b"1" + LOCAL, LOCAL + b"1", b"unix:/a " + LOCAL, b"unix:" + LOCAL + b"] x", b"lua"]
+    argvs = [[b"GET", b"a " + LOCAL + b'] "x'], [b"ECHO", b"PING secret"], [b"SET", b"secret", b'PING" "secret'],
+             words("PING secret2"), words("PING secret more"), words("MGET PING secret")]  # fmt: skip
+    seen = [Seen(argv, 0, source) for argv in argvs for source in sources]
+    counts = count(written(seen), known(), own)
+    assert (counts.accesses, counts.commands, counts.own) == (truth(seen), len(seen), 0)
+
+
+# --- what is not of others -----------------------------------------------------------------------------------------
+
+REPLIES = [
+    b"+PONG\r\n", b"+RESET\r\n", b"+OK\r\n", b"+QUEUED\r\n", b":7\r\n", b"-ERR Replica can't interact with the keyspace\r\n",
+    b"$-1\r\n", b"$0\r\n\r\n", b"$8\r\ntoken:12\r\n", b"*2\r\n$4\r\npong\r\n$0\r\n\r\n", b"_\r\n", b"%1\r\n+a\r\n:1\r\n",
+    b"$%d\r\n%s\r\n" % (len(line(words("SET forged v"))), line(words("SET forged v"))),
+    b"$40\r\n# Server\r\nredis_version:7.0.15\r\nos:Linux\r\r\n",
+]  # fmt: skip
+
+
+@given(st.lists(seens | st.sampled_from(REPLIES), max_size=20), st.lists(st.integers(0), max_size=5), tables)
+@fast
+def test_replies_between_lines_do_not_count(
+    mixed: list[Seen | bytes], cuts: list[int], known: Callable[[], CommandTable]
+) -> None:
+    """Answers to in-band commands, with anything in them, neither count nor are skipped, however they are cut."""
+    seen = [one for one in mixed if isinstance(one, Seen)]
+    data = b"".join(one if isinstance(one, bytes) else written([one]) for one in mixed)
+    for counts in (count(data, known()), fed(pieces_of(data, cuts), known(), replies=True)):
+        assert counts.accesses == truth(seen)
+        assert (counts.commands, counts.skipped) == (len(seen), 0)
+
+
+@given(slices, slices, st.sampled_from([LOCAL, b"[::1]:48692"]), tables, st.randoms(use_true_random=False))
+@fast
+def test_our_addresses_are_dropped(seen: list[Seen], ours: list[Seen], address: bytes, known, random) -> None:  # type: ignore[no-untyped-def]
+    """Lines from our addresses, IPv4 or IPv6, are counted as ours and nothing else."""
+    others = [one for one in seen if one.source != address]
+    mixed = [*others, *(one._replace(source=address) for one in ours)]
+    random.shuffle(mixed)
+    counts = count(written(mixed), known(), Own(frozenset({address, b"127.0.0.1:1"})))
+    assert counts.accesses == truth(others)
+    assert (counts.commands, counts.own, counts.skipped) == (len(others), len(ours), 0)
+
+
+def transaction(token: bytes, *bodies: str, between: Sequence[Seen] = ()) -> list[Seen]:
+    """Our transaction on a unix socket; MULTI shows when it is sent, the rest when EXEC runs."""
+    inner = [Seen([b"PING", token], 2, UNIX), *(Seen(words(body), 2, UNIX) for body in bodies)]
+    return [Seen(words("MULTI"), 2, UNIX), *between, *inner, Seen(words("EXEC"), 2, UNIX)]
+
+
+@pytest.mark.parametrize("known", [table, learned])
+@pytest.mark.parametrize("between", [0, 1, 40])
+def test_our_transactions_are_dropped(known: Callable[[], CommandTable], between: int) -> None:
+    """MULTI..EXEC with our PING goes, also when others' lines stand behind MULTI; theirs stay, transactions too."""
+    others = [Seen(words("GET a"), 2, UNIX), Seen(words("MULTI"), 0, LOCAL)] * between
+    theirs = [Seen(words(text), 2, UNIX) for text in ("MULTI", "INCR a", "PING other", "EXEC")]
+    ours = transaction(b"t0ken", "TYPE a", "TTL a", between=others)
+    counts = count(written([*theirs, *ours, *theirs, *ours]), known(), Own(frozenset(), b"t0ken"))
+    assert counts.accesses == truth(theirs * 2 + others * 2)
+    assert counts.commands == len(theirs * 2 + others * 2)
+    assert counts.own == 2 * (len(ours) - len(others))
+
+
+def test_our_transactions_in_pieces() -> None:
+    """A transaction of ours that is cut anywhere, between MULTI and PING too, is dropped all the same."""
+    others = [Seen(words("GET a"), 2, UNIX)]
+    data = written([*others, *transaction(b"t0ken", "TYPE a", between=others), *others])
+    own = Own(frozenset(), b"t0ken")
+    for cut in range(len(data)):
+        counts = fed([data[:cut], data[cut:]], learned(), own)
+        assert (counts.commands, counts.own, counts.accesses) == (3, 4, truth(others * 3))
+
+
+# --- cutting a slice in two ----------------------------------------------------------------------------------------
+
+unstamped = st.sampled_from(
+    [b"+PONG\r\n", b":1\r\n", b"\r\n", b"\n", b"$5\r\nhello\r\n", b"redis_version:7.0.15\r\n", b"1 [0\n"]
+)
+seconds = st.lists(st.tuples(st.integers(0, 12), st.lists(unstamped, max_size=3)), max_size=30)
+
+
+def naive_split(lines: Sequence[bytes], second: int) -> tuple[bytes, bytes]:
+    """Everything before the first line that is stamped `second` or later, and the rest."""
+    for place, text in enumerate(lines):
+        stamp = re.match(rb"\+?(\d+)\.\d+ \[", text)
+        if stamp and int(stamp[1]) >= second:
+            return b"".join(lines[:place]), b"".join(lines[place:])
+    return b"".join(lines), b""
+
+
+@given(seconds, st.integers(-1, 14), st.booleans(), st.lists(unstamped, max_size=3), st.integers(0, 300))
+@settings(fast, max_examples=300)
+def test_split_at(
+    drawn: list[tuple[int, list[bytes]]], second: int, raw: bool, first: list[bytes], wide: int
+) -> None:
+    """Every line stamped before the second goes left, the rest right; both together are the slice, in its order."""
+    lines = list(first)
+    for number, (at, between) in enumerate(sorted(drawn, key=lambda one: one[0])):
+        stamp = b"17953971%02d.%06d" % (at, number)
+        lines += [line([b"GET", b"k" * (wide if number % 3 else 1)], stamp=stamp, raw=raw), *between]
+    data = b"".join(lines)
+    assert split_at(data, 1795397100 + second) == naive_split(lines, 1795397100 + second)
+
+
+def test_split_at_of_nothing() -> None:
+    """No lines, or none with a stamp, all go left."""
+    for data in (b"", b"\n", b"+PONG\r\n" * 50, b"x" * 1000):
+        assert split_at(data, 1795397124) == (data, b"")
+
+
+# --- lines that are cut, or long -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "whole_from"),
+    [
+        ("SET key value", b'"SET" "key"'),
+        ("GET key", b'"GET" "key"'),
+        ("PING hello", b'"PING"'),
+        ("EVAL return 1 key", b'"EVAL"'),
+        ("MGET a b", b'"MGET" "a" "b"\r'),
+        ("MSET a v b w", b'"MSET" "a" "v" "b" "w"\r'),
+        ("SORT a STORE b", b'"SORT" "a" "STORE" "b"\r'),
+    ],
+)
+@pytest.mark.parametrize("long", [90, 65_536])
+def test_a_cut_last_line(text: str, whole_from: bytes, long: int) -> None:
+    """The last line counts from where its keys are complete, cut at any byte, and is dropped before; never skipped."""
+    seen = Seen(words(text), source=b"unix:/" + b"x" * 60)
+    [data] = [written([seen])]
+    needed = data.index(whole_from) + len(whole_from)
+    before = written([Seen(words("GET first"))])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parse, "LONG", max(long, data.index(b'"') + 1))
+        for cut in range(len(data)):
+            counts = count(before + data[:cut], table())
+            expected = [Seen(words("GET first")), *([seen] if cut >= needed else [])]
+            assert (counts.accesses, counts.commands) == (truth(expected), len(expected)), data[:cut]
+            assert counts.skipped == 0
+
+
+MEGABYTE = b"v" * 65_536
+
+
+def peak_of(pieces: Iterable[bytes]) -> tuple[Counts, int]:
+    """Count a stream; returns the most bytes that this took on top of what was there."""
+    learned()
+    tracemalloc.start()
+    try:
+        return fed(pieces, learned()), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("part", [b"v" * 65_536, b"\\xff" * 16_384, b"\\\\" * 32_767 + b"vv"])
+def test_huge_values_in_constant_memory(part: bytes) -> None:
+    """A value of 64 MB passes through in less than 8 MB, and the keys on both sides of it count."""
+    after, end = line(words("GET c")), b'" "k2" "v"\r\n'
+    [start] = [line([b"MSET", b"k1", b""])[:-3]]
+    counts, peak = peak_of(chain([start], repeat(part, 1024), [end, after]))
+    assert counts.accesses == {(0, b"k1"): (1, 1), (0, b"k2"): (1, 1), (0, b"c"): (1, 0)}
+    assert (counts.commands, counts.skipped) == (2, 0)
+    assert peak < 8 << 20
+
+
+def test_a_huge_value_behind_its_key() -> None:
+    """SET with 64 MB in reads that fit no line: its key counts, and so does the next line."""
+    start = line([b"SET", b"k1", b""])[:-3]
+    counts, peak = peak_of(chain([start], repeat(b"v" * 50_001, 1342), [b'"\r\n' + line(words("GET c"))]))
+    assert counts.accesses == {(0, b"k1"): (1, 1), (0, b"c"): (1, 0)}
+    assert peak < 8 << 20
+
+
+@given(st.sampled_from([b"k", b"\xff", b'"', b"\\"]), st.integers(1, 99_000))
+@settings(fast, max_examples=10)
+def test_megabyte_keys(unit: bytes, size: int) -> None:
+    """Keys of a megabyte that differ in the last byte only are held short and apart, with the digest of the whole."""
+    keys = [unit * (1 << 20) + last for last in (b"a", b"b")]
+    seen = [Seen([b"GET", keys[0]]), Seen([b"MGET", keys[1], b"k", keys[1]]), Seen([b"SET", keys[0], b"v"])]
+    data = written(seen)
+    counts = fed((data[at : at + size] for at in range(0, len(data), size)), learned())
+    assert counts.accesses == truth(seen)
+    long = {key for _, key in counts.accesses if isinstance(key, LongKey)}
+    assert {key.digest for key in long} == {LongKey(stored(key)).digest for key in keys}
+    assert max(map(len, long)) < 600
+
+
+def test_a_long_line_agrees_with_a_short_one() -> None:
+    """A line counts the same whether it arrives whole or in reads, around every length where keys are cut."""
+    for size in (510, 511, 512, 513, 998, 1000, 1002, 65_400, 65_536, 70_000):
+        for unit in (b"k", b'"'):
+            seen = [Seen([b"GET", unit * size]), Seen([b"MGET", unit * size, b"b"]), Seen([b"DEL", unit * size])]
+            data = written(seen)
+            whole = count(data, learned())
+            assert whole.accesses == truth(seen)
+            assert fed((data[at : at + 999] for at in range(0, len(data), 999)), learned()) == whole
+
+
+# --- scripts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("known", [table, learned])
+def test_scripts_count_by_what_they_do(known: Callable[[], CommandTable]) -> None:
+    """The lines of a script's commands count; the keys that EVAL, EVALSHA and FCALL declare do not."""
+    calls = [Seen(words(f"{name} body 2 declared other")) for name in ("EVAL", "evalsha", "FCALL", "EVAL_RO")]
+    calls += [Seen(words("FCALL_RO body 1 declared")), Seen(words("EVALSHA_RO body 1 declared"))]
+    inner = [Seen(words("GET touched"), source=b"lua"), Seen(words("SET touched v"), source=b"lua")]
+    counts = count(written([*calls, *inner]), known())
+    assert counts.accesses == {(0, b"touched"): (2, 1)}
+    assert counts.commands == 8
+
+
+def test_servers_before_6_2_4() -> None:
+    """Lines that come before execution: EVAL unredacted with its script, SELECT in the database it leaves, no AUTH."""
+    script = b'redis.call("SET", KEYS[1], "v")\nreturn redis.call(\'INCR\', ARGV[1])'
+    data = (
+        b"+OK\r\n"
+        + line([b"SELECT", b"3"], 0)
+        + line([b"EVAL", script, b"1", b"declared", b"counter"], 3)
+        + line([b"SET", b"declared", b"v"], 3, b"lua")
+        + line([b"INCR", b"counter"], 3, b"lua")
+        + line([b"MULTI"], 3)
+        + line([b"LPUSH", b"list", b"x"], 3)
+        + line([b"EXEC"], 3)
+        + line([b"GET", b"zero"], 0, b"[::1]:5000")
+    )
+    keys = {(3, b"declared"): (1, 1), (3, b"counter"): (1, 1), (3, b"list"): (1, 1), (0, b"zero"): (1, 0)}
+    for known in (table(), learned()):
+        counts = count(data, known)
+        assert (counts.accesses, counts.commands, counts.skipped) == (keys, 8, 0)
+
+
+# --- garbage -------------------------------------------------------------------------------------------------------
+
+GREETING = re.compile(rb"(\+?(OK|PONG|RESET|QUEUED))?\r?")
+REAL = [*(line(words(text), raw=raw) for text in ("GET a", "SET b v", "MGET a b", "PING", "MSET a v b w", "SORT a STORE b")
+          for raw in (True, False)), line([b"SET", b'q"\\', b"v"], 3, UNIX), line([b"GET", b"\xff\n"], 1, b"[::1]:1"),
+        b"+OK\r\n"]  # fmt: skip
+SCRAPS = [b'"', b"\\", b" ", b"\n", b"\r", b"\r\n", b"[", b"] ", b'" "', b"\x00", b"\xff", b"+", b".", b"0", b"x", b"GET",
+          b'\\"', b"\\x4", b"$3\r\n", b'] "', b"MULTI", b""]  # fmt: skip
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    """Real lines with pieces replaced by others."""
+    data = b"".join(draw(st.lists(st.sampled_from(REAL), min_size=1, max_size=12)))
+    for _ in range(draw(st.integers(0, 4))):
+        start = draw(st.integers(0, len(data)))
+        data = data[:start] + draw(st.sampled_from(SCRAPS)) + data[start + draw(st.sampled_from([0, 1, 1, 2, 5, 30])) :]
+    return data
+
+
+@given(st.binary(max_size=300) | mutated(), st.lists(st.integers(0), max_size=4))
+@settings(fast, max_examples=400)
+def test_garbage_is_counted(data: bytes, cuts: list[int]) -> None:
+    """Any bytes at all: nothing raises, each line is a command, ours, skipped or a greeting, in any cut, either way."""
+    own = Own(frozenset({b"[::1]:1"}), b"token")
+    lines = data.split(b"\n")
+    ignored = sum(GREETING.fullmatch(text) is not None for text in lines[:-1]) + (not lines[-1])
+    if lines[-1]:
+        ignored += GREETING.fullmatch(lines[-1]) is not None
+    exact = fed([data], CommandTable.builtin(), own)
+    assert exact.commands + exact.own + exact.skipped + ignored == len(lines)
+    assert fed(pieces_of(data, cuts), CommandTable.builtin(), own) == exact
+    assert fed(pieces_of(data, cuts), learned(), own) == exact
+    count(data, learned(), own)
+    split_at(data, 1795397124)
+
+
+def test_a_broken_line_takes_no_neighbour_with_it() -> None:
+    """A line without its closing quote is skipped; the lines before and behind it count, in a large chunk too."""
+    good = [Seen([b"GET", b"k%d" % number]) for number in range(500)]
+    for broken in (b'+1795397124.911000 [0 1.2.3.4:5] "GET" "k\r\n', b'1795397124.911000 [0 1.2.3.4:5] "SET" "k" "\n'):
+        counts = count(written(good) + broken + written(good), learned())
+        assert (counts.accesses, counts.skipped) == (truth(good * 2), 1)
+
+
+def test_commands_that_the_table_does_not_know() -> None:
+    """Renamed and new commands have no keys here and are named, a bounded number of them."""
+    counts = count(written([Seen([b"b4f7", b"a"])] * 3), table())
+    assert (counts.commands, counts.accesses, counts.unknown) == (3, {}, {b"b4f7"})
+    many = count(written([Seen([b"name%d" % number]) for number in range(5000)]), table())
+    assert many.commands == 5000
+    assert 0 < len(many.unknown) < 100
+
+
+# --- captured streams ----------------------------------------------------------------------------------------------
+
+_CAPTURED = re.compile(rb'\+(\d+\.\d+) \[(\d+) (.*?)\] (".*")')
+_ESCAPE = re.compile(rb'\\(x..|[\\"nrtab])')
+_PLAIN = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
+
+
+def unquoted(text: bytes) -> bytes:
+    """Undo the server's escapes, one by one."""
+    return _ESCAPE.sub(
+        lambda found: bytes.fromhex(found[1][1:].decode()) if found[1][:1] == b"x" else _PLAIN.get(found[1], found[1]),
+        text,
+    )
+
+
+def captured(server: str) -> list[Seen]:
+    """The lines of a captured stream, read in a way of our own."""
+    seen = []
+    for text in (STREAMS / f"{server}.txt").read_bytes().split(b"\r\n")[1:-1]:
+        found = _CAPTURED.fullmatch(text)
+        assert found, text
+        argv = [unquoted(one) for one in re.findall(rb'"((?:[^"\\]|\\.)*)"', found[4])]
+        seen.append(Seen(argv, int(found[2]), found[3], found[1]))
+    return seen
+
+
+def listed(server: str) -> dict[tuple[bytes, ...], list[bytes]]:
+    """The commands that were sent, with their keys as the server's own COMMAND GETKEYS names them."""
+    entries = json.loads((STREAMS / f"{server}.keys.json").read_text())
+    return {
+        tuple(word.encode("latin-1") for word in entry["command"]): [key.encode("latin-1") for key in entry["keys"]]
+        for entry in entries
+    }
+
+
+def is_script(argv: Sequence[bytes]) -> bool:
+    """Whether the command is one whose declared keys do not count."""
+    return argv[0].lower().startswith((b"eval", b"fcall"))
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_captured_streams_have_the_servers_keys(server: str) -> None:
+    """Every command of a real stream gives, line by line and all together, the keys that its server names."""
+    keys, stream = listed(server), captured(server)
+    expected = Counter[tuple[int, bytes]]()
+    for one in stream:
+        if is_script(one.argv):
+            own_keys: list[bytes] = []
+        else:
+            own_keys = keys.get(tuple(one.argv)) or [key for key, _ in table().accesses(one.argv)]
+        here = Counter((one.db, stored(key)) for key in own_keys)
+        single = count(written([one]), table())
+        assert {place: times for place, (times, _) in single.accesses.items()} == here, one.argv
+        expected += here
+    data = (STREAMS / f"{server}.txt").read_bytes()
+    for known in (table(), learned()):
+        counts = count(data, known)
+        assert {place: times for place, (times, _) in counts.accesses.items()} == expected
+        assert (counts.commands, counts.skipped, counts.own) == (len(stream), 0, 0)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_captured_streams_are_complete(server: str) -> None:
+    """Every listed command with keys stands in its stream, but for those that the server refused."""
+    shown = {tuple(one.argv) for one in captured(server)}
+    absent = [argv for argv, keys in listed(server).items() if argv not in shown and keys]
+    assert absent == [], absent
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_captured_streams_in_pieces(server: str) -> None:
+    """A captured stream in reads of any size gives the counts of the whole."""
+    data = (STREAMS / f"{server}.txt").read_bytes()
+    whole = fed([data], learned())
+    for size in (1, 7, 100, 4096, 65_536):
+        assert fed((data[at : at + size] for at in range(0, len(data), size)), learned()) == whole
+
+
+def test_the_formatter_writes_what_servers_write() -> None:
+    """The lines of captured streams, read and written again by these tests' own means, are the same bytes."""
+    for server in SERVERS:
+        data = (STREAMS / f"{server}.txt").read_bytes()
+        assert b"+OK\r\n" + written(captured(server)) == data
+    assert quoted(b'a\xff\x07\n"\\') == rb'"a\xff\a\n\"\\"'
