@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from exporter.monitor import own as own_traffic
@@ -17,7 +18,7 @@ from exporter.monitor.patterns import UNROLL, Flavour, patterns_for
 from exporter.monitor.tally import Tally, unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from exporter.monitor.keys import CommandTable
 
@@ -25,7 +26,9 @@ __all__ = ["Counts", "Own", "Stream", "count", "split_at"]
 
 _CHUNK = 98_304  # bytes that are matched at once: they and all that comes of them fit a core's cache
 _MOST_PASSES = 32  # patterns that a chunk is tried with: two for each database in it
+_LOOKED_AT = 8  # lines, to see what pattern comes next
 _NAMED_SKIPS = 5
+_RETURN = ord("\r")
 _START = re.compile(rb"\n(\+?)[^\n]{17} \[(\d{1,9}) ")
 _BULK = re.compile(rb"\n[$=!](\d{1,8})\r(?=\n|\Z)")
 _STAMP = re.compile(rb"\+?(\d{1,12})(\.\d{1,6}) \[\d")
@@ -204,7 +207,8 @@ class Stream:
         """Take the texts of all lines that patterns match; returns them and the lines that are left."""
         found: list[tuple[Flavour, list[bytes]]] = []
         rest, matched, most = lines, 0, 0
-        flavour = self._usual or _untried(lines, ())
+        tried: set[Flavour] = set()
+        flavour = self._usual or _untried(lines, tried)
         while flavour and self._patterns.learned:
             parts: list[bytes | None] = self._patterns.get(flavour).split(rest)
             rest = b"".join(filter(None, parts[:: UNROLL + 1]))
@@ -214,7 +218,8 @@ class Stream:
             if len(texts) > most:
                 most, self._usual = len(texts), flavour
             found.append((flavour, texts))
-            flavour = _untried(rest, [tried for tried, _ in found]) if rest and len(found) < _MOST_PASSES else None
+            tried.add(flavour)
+            flavour = _untried(rest, tried) if rest and len(found) < _MOST_PASSES else None
         if lines.count(b"\n") != matched + rest.count(b"\n"):
             return [], lines  # a line without its closing quote has run into the next one
         return found, rest
@@ -254,13 +259,14 @@ class Stream:
             end = start
 
 
-def _untried(lines: bytes, tried: Sequence[Flavour]) -> Flavour | None:
-    """Find the first line that needs another pattern than those that were tried, and say which."""
+def _untried(lines: bytes, tried: set[Flavour]) -> Flavour | None:
+    """Say which pattern the first lines need that has not been tried; those for keys with quotes come last."""
+    first = [(match[1], match[2], match.end()) for match in islice(_START.finditer(lines), _LOOKED_AT)]
     for quoted in (False, True):
-        for start in _START.finditer(lines):
-            end = lines.find(b"\n", start.end())
-            end_of_line = b"\r" if lines[end - 1 if end >= 0 else -1] == ord("\r") else b""
-            flavour = Flavour(start[1], end_of_line, start[2], quoted)
+        for plus, db, start in first:
+            end = lines.find(b"\n", start)
+            end_of_line = b"\r" if lines[end - 1 if end >= 0 else -1] == _RETURN else b""
+            flavour = Flavour(plus, end_of_line, db, quoted)
             if flavour not in tried:
                 return flavour
     return None

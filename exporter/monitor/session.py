@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 from exporter.errors import DownReason, MonitorRefused, NodeError
+from exporter.link import CLIENT_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -225,10 +226,8 @@ class Session:
         """RESET drops the authentication and the name as well: ask for them back in the same write."""
         if not self._can_reset:
             return b""
-        commands: list[tuple[str, ...]] = [("RESET",)]
-        if self._link.authentication:
-            commands.append(("AUTH", *self._link.authentication))
-        return self._link.pack(*commands)
+        authenticate = [("AUTH", *self._link.authentication)] if self._link.authentication else []
+        return self._link.pack(("RESET",), *authenticate, ("CLIENT", "SETNAME", CLIENT_NAME))
 
     def _leave(self) -> None:
         """Read the replies to the farewell; a server without RESET, or an odd answer, is closed on."""
@@ -236,10 +235,10 @@ class Session:
         if not self._can_reset:
             self.close()
             return
-        wanted = 2 if self._link.authentication else 1
+        wanted = 3 if self._link.authentication else 2
         data, until = self._rest, self._clock() + MARK_TIMEOUT
         while len(replies := _replies_from_reset(data)) < wanted:
-            if _ERROR.search(data) is not None:
+            if not replies and _ERROR.search(data) is not None:
                 # RESET is renamed or forbidden here: from now on a session ends with its connection.
                 self._can_reset = False
                 break
@@ -247,7 +246,8 @@ class Session:
                 break
             data += self._receive(MARK_TIMEOUT) or b""
         self._rest = b""
-        if len(replies) < wanted or any(reply.startswith(b"-") for reply in replies):
+        # A name may be refused; going on without authentication would not work.
+        if len(replies) < wanted or (self._link.authentication and replies[1].startswith(b"-")):
             self.close()
 
     def _cut(self, data: bytes) -> Slice:

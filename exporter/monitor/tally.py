@@ -103,20 +103,33 @@ class Tally:
             name, _, rest = text.partition(b'" "')
             plan = plan_of(name) or self._plan(name)
             if plan.kind is _REST and times == plan.step == 1:
-                all_keys.setdefault(name, []).append(rest)
+                if name in all_keys:
+                    all_keys[name].append(rest)
+                else:
+                    all_keys[name] = [rest]
             elif plan.kind is _REST or plan.kind is _LINE:
                 self._exactly(keys, text, times)
             else:
                 self.commands += times
                 self._named(name, times)
                 if plan.kind is _FIRST:
-                    key = stored(unescape(rest[:-1]))
-                    keys[key] = keys.get(key, 0) + times * (_WRITE if plan.write else _READ)
+                    self._access(keys, rest[:-1], times * (_WRITE if plan.write else _READ))
+        found: dict[bool, list[bytes]] = {False: [], True: []}
         for name, rests in all_keys.items():
-            self._all_keys(keys, name, rests)
+            found[self._plan(name).write] += self._all_keys(keys, name, rests)
+        for write, several in found.items():
+            for key, times in Counter(several).items():
+                self._access(keys, key, times * (_WRITE if write else _READ))
 
-    def _all_keys(self, keys: dict[bytes, int], name: bytes, rests: list[bytes]) -> None:
-        """Count lines of one command whose arguments are all keys, together; what is odd in any way goes one by one."""
+    def _access(self, keys: dict[bytes, int], key: bytes, packed: int) -> None:
+        if _BACKSLASH in key:
+            key = unescape(key)
+        if len(key) > KEPT_BYTES:
+            key = stored(key)
+        keys[key] = keys.get(key, 0) + packed
+
+    def _all_keys(self, keys: dict[bytes, int], name: bytes, rests: list[bytes]) -> list[bytes]:
+        """Split lines of one command whose arguments are all keys, together; odd ones are counted one by one."""
         joined = b' "'.join(rests)
         if joined.find(b'\\"') >= 0:
             for rest in rests:
@@ -124,19 +137,18 @@ class Tally:
                     self._exactly(keys, name + b'" "' + rest, 1)
             rests = [rest for rest in rests if rest.find(b'\\"') < 0]
             joined = b' "'.join(rests)
-        if rests and joined.count(b"\r") == len(rests):
+        if not rests:
+            return []
+        if joined.count(b"\r") == len(rests):
             joined = joined.removesuffix(b"\r").replace(b'"\r "', b'" "')
         found = joined[:-1].split(b'" "')
         if joined.count(b'"') != 2 * len(found) - 1 or joined.find(b"\r") >= 0:
             for rest in rests:
                 self._exactly(keys, name + b'" "' + rest, 1)
-            return
+            return []
         self.commands += len(rests)
         self._named(name, len(rests))
-        unit = _WRITE if self._plan(name).write else _READ
-        for text, times in Counter(found).items():
-            key = stored(unescape(text))
-            keys[key] = keys.get(key, 0) + times * unit
+        return found
 
     def _exactly(self, keys: dict[bytes, int], text: bytes, times: int) -> None:
         """Count a line whose keys may stand anywhere in it."""

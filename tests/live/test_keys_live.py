@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import random
+import socket
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
 
-from exporter.monitor.keys import Access, CommandTable
+from exporter.monitor import parse
+from exporter.monitor.keys import Access, CommandTable, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from tests.servers import Server
+    from tests.servers import Server, StartServer
 
 Argv = list[bytes]
 
-LISTS_PER_COMMAND = 24
-LISTS_PER_SHAPE = 40
+LISTS_PER_COMMAND = 16
+LISTS_PER_SHAPE = 28
 PIPELINED = 500
 SHOWN = 12
 
@@ -73,7 +75,7 @@ class Generator:
 
     def __init__(self, entries: Sequence[Any]) -> None:
         self._random = random.Random(20_240_607)
-        self._entries = entries
+        self._entries = sorted(entries)  # the server's order differs from run to run
         self._arity: dict[tuple[bytes, ...], int] = {}
 
     def lists(self) -> Iterator[Argv]:
@@ -83,7 +85,7 @@ class Generator:
         for shape in SHAPES.replace("\n", "|").split("|"):
             words = shape.encode().split()
             if words and (words[0].lower(),) in self._arity:
-                yield from filter(self._is_taken, (self._filled(words) for _ in range(LISTS_PER_SHAPE // 4)))
+                yield from filter(self._is_taken, (self.filled(words) for _ in range(LISTS_PER_SHAPE // 4)))
                 yield from filter(self._is_taken, (self._shaped(words) for _ in range(LISTS_PER_SHAPE)))
 
     def _of(self, entry: Sequence[Any], name: tuple[bytes, ...]) -> Iterator[Argv]:
@@ -94,7 +96,7 @@ class Generator:
                 self._follow(argv, entry[8])
             if self._is_taken(argv):
                 yield argv
-        for sub in entry[9] if len(entry) > 9 else ():
+        for sub in sorted(entry[9]) if len(entry) > 9 else ():
             yield from self._of(sub, (name[0], bytes(sub[0]).partition(b"|")[2]))
 
     def _arguments(self, arity: int, least: int) -> Argv:
@@ -114,7 +116,7 @@ class Generator:
 
     def _shaped(self, words: Sequence[bytes]) -> Argv:
         """Fill in a shape, with up to two arguments changed, put in or left out."""
-        argv = self._filled(words)
+        argv = self.filled(words)
         for _ in range(self._random.choice((0, 1, 1, 2))):
             place = self._random.randrange(1, len(argv) + 1)
             argv[place : place + self._random.choice((0, 1))] = [
@@ -122,7 +124,8 @@ class Generator:
             ]
         return argv
 
-    def _filled(self, words: Sequence[bytes]) -> Argv:
+    def filled(self, words: Sequence[bytes]) -> Argv:
+        """Fill in a shape: `k` stands for a key, `""` for nothing, words may be in any case."""
         plain = {b"k": self._key, b'""': bytes}
         return [plain[word]() if word in plain else self._cased(word) for word in words]
 
@@ -156,7 +159,7 @@ def _mapping(item: Sequence[Any]) -> dict[bytes, Any]:
 
 def replies(server: Server, commands: Iterable[Argv]) -> list[Any]:
     """What the server answers to each command, as RESP2 has it; errors are values."""
-    connection = server.client(protocol=2).connection_pool.get_connection()
+    connection: Any = server.client(protocol=2).connection_pool.get_connection()
     answers: list[Any] = []
     rest = iter(commands)
     while part := list(islice(rest, PIPELINED)):
@@ -174,8 +177,7 @@ def replies(server: Server, commands: Iterable[Argv]) -> list[Any]:
 SCRIPTS = frozenset(b"eval eval_ro evalsha evalsha_ro fcall fcall_ro".split())
 SPECS_ONLY = {"redis-7.0", "redis-8.2", "valkey-8.1", "valkey-9.1"}
 # GETKEYS and we may differ about commands that the server then refuses to run, so that no key is touched: it reads
-# numbers of keys with atoi() ("+2", "2x"); it takes options of streams, KEYS of MIGRATE and HELP without a look at
-# the rest; and a name in the place of COUNT's number for a keyword.
+# numbers of keys with atoi() ("+2", "2x"), and looks for the keywords of streams and of MIGRATE wherever they stand.
 MAY_BE_REFUSED = frozenset(
     b"zunion zinter zdiff zunionstore zinterstore zdiffstore zintercard sintercard lmpop zmpop blmpop bzmpop msetex "
     b"migrate xread xreadgroup object xinfo xgroup sort georadius georadiusbymember".split()
@@ -192,6 +194,8 @@ def known_error(kind: str, argv: Argv, ours: Argv, theirs: Argv) -> bool:
         "scripts": name in SCRIPTS and not ours,
         # Destinations come last in 6.2; the keys are the same.
         "order": kind == "redis-6.2" and sorted(ours) == sorted(theirs),
+        # HELP has no keys, whatever stands behind it.
+        "help": kind == "redis-6.2" and name in {b"xinfo", b"xgroup", b"object"} and argv[1].lower() == b"help",
         # Sources are optional, but the specification wants one.
         "pfmerge": name == b"pfmerge" and kind in SPECS_ONLY and len(argv) == 2 and ours == argv[1:],
         # A destination that is called like an option is taken for that option.
@@ -199,7 +203,10 @@ def known_error(kind: str, argv: Argv, ours: Argv, theirs: Argv) -> bool:
         # The last of several destinations wins, but there is a specification for each kind.
         "georadius": name.startswith(b"georadius") and kind in SPECS_ONLY - {"valkey-9.1"} and stores > 1,
         # A group or consumer called STREAMS is taken for the keyword if options stand before GROUP.
-        "xreadgroup": name == b"xreadgroup" and kind in SPECS_ONLY and b"group" in words and words.count(b"streams") > 1,
+        "xreadgroup": name == b"xreadgroup"
+        and kind in SPECS_ONLY
+        and b"group" in words
+        and words.count(b"streams") > 1,
     }
     return any(cases.values())
 
@@ -209,24 +216,35 @@ def refused(answer: Any) -> bool:
     return answer == b"NOKEY" or (isinstance(answer, redis.ResponseError) and not str(answer).startswith(ABOUT_DATA))
 
 
-def differences(server: Server, table: CommandTable, lists: Sequence[Argv]) -> list[tuple[Argv, Argv, Argv]]:
-    """Where table and server disagree about keys without a good reason: the command, ours, theirs."""
+def disagreements(server: Server, table: CommandTable, lists: Sequence[Argv]) -> list[tuple[Argv, Argv, Argv]]:
+    """Where table and GETKEYS differ about keys: the command, ours, theirs."""
     found: list[tuple[Argv, Argv, Argv]] = []
     for argv, answer in zip(lists, replies(server, ([b"COMMAND", b"GETKEYS", *argv] for argv in lists)), strict=True):
         ours, theirs = [access.key for access in table.accesses(argv)], answer if isinstance(answer, list) else []
-        if ours != theirs and not known_error(server.kind, argv, ours, theirs):
+        if ours != theirs:
             found.append((argv, ours, theirs))
+    return found
+
+
+def differences(server: Server, table: CommandTable, lists: Sequence[Argv]) -> list[tuple[Argv, Argv, Argv]]:
+    """Where they differ, and GETKEYS is not known to be wrong, and the server runs the command."""
+    found = [entry for entry in disagreements(server, table, lists) if not known_error(server.kind, *entry)]
     doubtful = [entry for entry in found if entry[0][0].lower() in MAY_BE_REFUSED]
     answers = replies(server, (argv for argv, _, _ in doubtful))
     harmless = [entry for entry, answer in zip(doubtful, answers, strict=True) if refused(answer)]
     return [entry for entry in found if entry not in harmless]
 
 
+LISTS: dict[str, list[Argv]] = {}  # by kind of server: to make them takes longer than to compare them
+
+
 def told(server: Server) -> tuple[list[Any], list[Argv]]:
     """The server's reply to COMMAND, and the lists to compare."""
     [reply] = replies(server, [[b"COMMAND"]])
-    lists = list(Generator(reply).lists())
-    assert len(lists) > 10_000
+    if server.kind not in LISTS:
+        LISTS[server.kind] = list(Generator(reply).lists())
+    lists = LISTS[server.kind]
+    assert len(lists) > 8_000
     return reply, lists
 
 
@@ -257,7 +275,8 @@ def test_our_writes_are_the_servers_writes(any_server: Server) -> None:
     for table in (CommandTable.from_reply(reply), CommandTable.builtin()):
         for argv, answer in zip(lists, answers, strict=True):
             ours = table.accesses(argv)
-            theirs = [Access(key, b"RO" not in flags) for key, flags in answer if isinstance(answer, list)] if isinstance(answer, list) else []
+            marked = answer if isinstance(answer, list) else []
+            theirs = [Access(key, b"RO" not in flags) for key, flags in marked]
             if [access.key for access in ours] == [access.key for access in theirs]:  # else see the tests above
                 compared += len(ours)
                 wrong += [(argv, ours, theirs)] if ours != theirs else []
@@ -269,7 +288,7 @@ def test_plans_read_what_positions_read(any_server: Server) -> None:
     """What the parser takes by a plan's shortcut are the keys that the whole list yields."""
     reply, lists = told(any_server)
     table = CommandTable.from_reply(reply)
-    shortcuts = {
+    shortcuts: dict[Kind, Callable[[Argv, int], Argv]] = {
         Kind.NONE: lambda argv, _: [],
         Kind.FIRST: lambda argv, _: argv[1:2],
         Kind.REST: lambda argv, step: argv[1::step],
@@ -280,29 +299,27 @@ def test_plans_read_what_positions_read(any_server: Server) -> None:
             assert ours == [Access(key, plan.write) for key in shortcut(argv, plan.step)], argv
 
 
-EFFECTS = [
-    pytest.param(b"RPUSH l 1", b"SORT l STORE get STORE d", {b"d"}, id="SORT with a destination named GET"),
-    pytest.param(b"GEOADD g 15 37 m", b"GEORADIUS g 15 37 9 km STORE a STOREDIST b", {b"b"}, id="GEORADIUS"),
-    pytest.param(b"GEOADD g 15 37 m", b"GEORADIUSBYMEMBER g m 9 km STOREDIST a STORE b", {b"b"}, id="BYMEMBER"),
-    pytest.param(b"PING", b"PFMERGE d", {b"d"}, id="PFMERGE with a destination only"),
-    pytest.param(
-        b"XGROUP CREATE s STREAMS 0 MKSTREAM", b"XREADGROUP COUNT 1 GROUP STREAMS c STREAMS s >", set(), id="XREADGROUP"
-    ),
-]
+EFFECTS = (  # what there is, a command that GETKEYS misreads on some servers, the keys that it makes
+    ("RPUSH l 1", "SORT l STORE get STORE d", {b"d"}),
+    ("GEOADD g 15 37 m", "GEORADIUS g 15 37 9 km STORE a STOREDIST b", {b"b"}),
+    ("GEOADD g 15 37 m", "GEORADIUSBYMEMBER g m 9 km STOREDIST a STORE b", {b"b"}),
+    ("PING", "PFMERGE d", {b"d"}),
+    ("XGROUP CREATE s STREAMS 0 MKSTREAM", "XREADGROUP COUNT 1 GROUP STREAMS c STREAMS s >", set[bytes]()),
+)
 
 
-@pytest.mark.parametrize(("before", "command", "created"), EFFECTS)
-def test_where_getkeys_errs_we_say_what_happens(
-    before: bytes, command: bytes, created: set[bytes], any_server: Server
-) -> None:
+def test_where_getkeys_errs_we_say_what_happens(any_server: Server) -> None:
     """The keys that we call written are those that appear, even where GETKEYS names others."""
-    reply, _, old, answer, new = replies(
-        any_server, [[b"COMMAND"], before.split(), [b"KEYS", b"*"], command.split(), [b"KEYS", b"*"]]
-    )
-    assert not isinstance(answer, redis.ResponseError)
-    accesses = CommandTable.from_reply(reply).accesses(command.split())
-    assert set(new) - set(old) == created == {access.key for access in accesses if access.write}
-    assert {access.key for access in accesses if not access.write} == set(old)
+    reply, _ = told(any_server)
+    table = CommandTable.from_reply(reply)
+    for before, command, made in EFFECTS:
+        argv = command.encode().split()
+        steps = [before.encode().split(), [b"KEYS", b"*"], argv, [b"KEYS", b"*"], [b"FLUSHALL"]]
+        _, old, answer, new, _ = replies(any_server, steps)
+        assert not isinstance(answer, redis.ResponseError), command
+        accesses = table.accesses(argv)
+        assert set(new) - set(old) == made == {key for key, write in accesses if write}, command
+        assert {key for key, write in accesses if not write} == set(old), command
 
 
 def test_a_renamed_command_keeps_its_keys(start_server: StartServer) -> None:
@@ -321,7 +338,10 @@ def test_a_renamed_command_keeps_its_keys(start_server: StartServer) -> None:
 def test_a_captured_stream_yields_the_true_counts(redis_server: Server) -> None:
     """What is counted in MONITOR's bytes is what GETKEYSANDFLAGS says of the commands that were sent."""
     [reply] = replies(redis_server, [[b"COMMAND"]])
-    sent = [(db, argv) for db in (0, 3) for argv in session()]
+    table, commands = CommandTable.from_reply(reply), session()
+    disputed = [argv for argv, _, _ in disagreements(redis_server, table, commands) if argv[0] != b"EVAL"]
+    assert len(disputed) < len(commands) // 10
+    sent = [(db, argv) for db in (0, 3) for argv in commands if argv not in disputed]
     asked = replies(redis_server, ([b"COMMAND", b"GETKEYSANDFLAGS", *argv] for _, argv in sent))
     truth: dict[tuple[int, bytes], tuple[int, int]] = {}
     for (db, _), answer in zip(sent, asked, strict=True):
@@ -332,26 +352,23 @@ def test_a_captured_stream_yields_the_true_counts(redis_server: Server) -> None:
         monitor.sendall(b"MONITOR\r\n")
         data = monitor.recv(5)
         for db in (0, 3):
-            answers = replies(redis_server, [[b"SELECT", b"%d" % db], *(argv for at, argv in sent if at == db)])
-            assert sum(isinstance(answer, redis.ResponseError) for answer in answers) < len(answers) // 3
+            replies(redis_server, [[b"SELECT", b"%d" % db], *(argv for at, argv in sent if at == db)])
         replies(redis_server, [[b"ECHO", b"the end"]])
         while b'"the end"\r\n' not in data:
             data += monitor.recv(65_536)
-    counts = parse.count(data, CommandTable.from_reply(reply))
+    counts = parse.count(data, table)
     assert dict(counts.accesses) == truth
     assert counts.skipped == 0
-    assert len(sent) > 250
-    assert counts.commands >= len(sent)
+    assert len(truth) > 200
+    assert counts.commands > 240
 
 
 def session() -> list[Argv]:
-    """Every shape that Redis 7.0 runs at once and without harm; each in two spellings."""
-    spared = (b"SUBSCRIBE", b"SSUBSCRIBE", b"SUNSUBSCRIBE", b"CONFIG", b"SWAPDB", b"SELECT", b"RESTORE-ASKING", b"MIGRATE")
-    blocking = (b"BLOCK", b"BLPOP", b"BRPOP", b"BZPOPMIN", b"BZPOPMAX", b"BLMPOP", b"BZMPOP", b"BLMOVE", b"BRPOPLPUSH")
+    """Every shape that a server runs at once and without harm, and a script that writes the key it is given."""
+    spared = b"SUBSCRIBE SSUBSCRIBE SUNSUBSCRIBE SWAPDB SELECT RESTORE-ASKING MIGRATE".split()
+    blocking = b"BLOCK BLPOP BRPOP BZPOPMIN BZPOPMAX BLMPOP BZMPOP BLMOVE BRPOPLPUSH".split()
     shapes = [shape.encode().split() for shape in SHAPES.replace("\n", "|").split("|")]
     generator = Generator(())
-    return [
-        generator._filled(words)
-        for words in shapes
-        if words and words[0] not in spared and not set(blocking) & set(words)
-    ]
+    kept = (words for words in shapes if words and words[0] not in spared and not set(blocking) & set(words))
+    script = [b"EVAL", b"return redis.call('set', KEYS[1], 1)", b"1", b"by a script"]
+    return [script, *map(generator.filled, kept)]

@@ -91,6 +91,7 @@ def test_a_burst_leaves_nothing_behind(any_server: Server, session_on: Callable[
     assert session.can_reset
     assert link.is_open
     assert link.call("PING") == b"PONG"
+    assert link.call("CLIENT", "GETNAME") == b"hotkey-exporter"
 
 
 def test_reset_is_followed_by_authentication(
