@@ -1,6 +1,6 @@
 """Hot keys of a saved MONITOR stream: bytes in, a report out, in memory that does not grow with the file.
 
-Keys are counted exactly up to 250,000 distinct ones. Beyond that, unless all were asked for, the least accessed half
+Keys are counted exactly up to 50,000 distinct ones. Beyond that, unless all were asked for, the least accessed half
 is dropped now and then (Manku and Motwani's lossy counting, with the counts themselves as the measure); the report says
 by how much a key may have been counted too low because of that. Groups and totals stay exact.
 """
@@ -8,8 +8,6 @@ by how much a key may have been counted too low because of that. Groups and tota
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from heapq import nlargest, nsmallest
@@ -26,8 +24,8 @@ if TYPE_CHECKING:
     Progress = Callable[[int | None], None]
 
 _READ_BYTES = 98_304  # more would be fetched from the system, and given back, again and again
-_REMEMBER = 16_384
-_MOST_KEYS = 250_000
+_REMEMBER = 8_192
+_MOST_KEYS = 50_000
 _MOST_GROUPS = 10_000
 _LISTED_GROUPS = 1_000
 _SHOWN = 20  # groups and commands on a terminal
@@ -102,6 +100,8 @@ def _report(counted: Stream, top: int, undercount: int, groups: _Groups) -> Repo
     for db in tally.keys:
         groups.add(tally.keys[db].items())
     names = sorted(tally.names.items(), key=lambda item: (-item[1], item[0]))
+    if unnamed := tally.commands - sum(times for _, times in names):
+        names.append((_OTHER.encode(), unnamed))  # of names there are too many only where somebody made them up
     return Report(
         commands=tally.commands,
         skipped=tally.skipped,
@@ -254,23 +254,3 @@ def _commands(report: Report) -> list[str]:
         f"{times:>13,} {times / total:>7.2%}  {name}" for name, times in list(report.command_counts.items())[:_SHOWN]
     ]
     return [f"{'times':>13} {'share':>7}  command", *lines]
-
-
-def progress_bar(stream: BinaryIO) -> Progress:
-    """Show on standard error how far a file has been read, as a share where its size is known."""
-    try:
-        size = os.fstat(stream.fileno()).st_size
-    except (OSError, ValueError):
-        size = 0
-
-    def show(done: int | None) -> None:
-        if done is None:
-            text = ""
-        elif size:
-            text = f"{min(done / size, 1):4.0%} of {size / 1e6:,.0f} MB"
-        else:
-            text = f"{done / 1e6:,.0f} MB"
-        sys.stderr.write(f"\r\x1b[K{text}")
-        sys.stderr.flush()
-
-    return show

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from exporter import __version__
 from exporter.config import hash_secret_of
+from exporter.config.endpoint import join
 from exporter.errors import CommandFailed, ConfigError, NodeError
 from exporter.keynames import KeyNames
 from exporter.log import log
@@ -51,24 +52,30 @@ class App:
         self._hangup = threading.Event()
         self._reloader = GuardedThread("reload", self._reload_on_hangup, self._stop)
 
-    def run(self) -> None:
+    def run(self, sock: socket.socket | None = None) -> None:
         """Serve until a signal says stop; everything that was started is ended before this returns.
+
+        Args:
+            sock: what to listen on, if it is bound already.
 
         Raises:
             CommandFailed: the address to listen on is not free.
 
         """
-        sock = listening_socket(self._config)
+        sock = sock or listening_socket(self._config)
         try:
             signal.signal(signal.SIGHUP, lambda *_: self._hangup.set())
             self._fleet.become(self._config)
             self._reloader.start()
             host, port = sock.getsockname()[:2]
-            log.info("app.started", "listening", version=__version__, listen=f"{host}:{port}",
+            log.info("app.started", "listening", version=__version__, listen=join(host, port),
                      targets=len(self._config.targets))  # fmt: skip
             app = application(self._board, lambda: self._config, self._meters, self.alive)
             serve(app, sock)
         finally:
+            # From here on nothing may interrupt the clean end, which is bounded in time.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
             began = time.monotonic()
             self._stop.set()
             self._hangup.set()

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import traceback
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -17,6 +19,7 @@ from exporter import __version__
 from exporter.errors import CommandFailed, ConfigError, ExporterError, Problem
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
 
     from exporter.config import Config
@@ -50,24 +53,35 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code. Errors are one line each on standard error, no traceback."""
     options = _parser().parse_args(arguments)
     try:
-        return int(options.command(options))
+        code = int(options.command(options))
+        sys.stdout.flush()
+        return code
     except ConfigError as error:
-        if options.debug:
-            raise
-        for problem in error.problems:
-            print(f"{PROGRAM}: {problem}", file=sys.stderr)
-        return Exit.USAGE
+        return _failed(options, Exit.USAGE, *map(str, error.problems))
     except ExporterError as error:
-        if options.debug:
-            raise
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return Exit.FAILED
+        return _failed(options, Exit.FAILED, str(error))
     except BrokenPipeError:
-        # The reader of a pipe has seen enough. Standard output must not be flushed again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of a pipe has seen enough.
+        _discard_output()
         return Exit.OK
+    except OSError as error:
+        _discard_output()
+        return _failed(options, Exit.FAILED, error.strerror or type(error).__name__)
     except KeyboardInterrupt:
         return 130
+
+
+def _failed(options: argparse.Namespace, code: Exit, *lines: str) -> Exit:
+    if options.debug:
+        traceback.print_exc()
+    for line in lines:
+        print(f"{PROGRAM}: {line}", file=sys.stderr)
+    return code
+
+
+def _discard_output() -> None:
+    """Standard output cannot be written: what is buffered must not be tried again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -130,25 +144,38 @@ def _load(options: argparse.Namespace) -> Config:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    _end_early()
+    return _run(options, _load(options), None)
+
+
+def _run(options: argparse.Namespace, config: Config, sock: socket.socket | None) -> int:
     from exporter.app import App  # noqa: PLC0415 - each command imports what it needs, and no more
     from exporter.log import setup  # noqa: PLC0415
     from exporter.meters import Meters  # noqa: PLC0415
 
-    config = _load(options)
     meters = Meters(__version__)
     setup("debug" if options.debug else config.log.level, config.log.format, meters.log_event)
-    App(lambda: _load(options), config, meters).run()
+    App(lambda: _load(options), config, meters).run(sock)
     return Exit.OK
 
 
 def _demo(options: argparse.Namespace) -> int:
+    _end_early()
+    from exporter.app import listening_socket  # noqa: PLC0415
     from exporter.demo import demo_stack  # noqa: PLC0415
 
-    with demo_stack(options.ops) as url:
+    options.config, options.redis_url = None, "redis://localhost"
+    with listening_socket(_load(options)) as sock, demo_stack(options.ops) as url:
         print(_DEMO.format(listen=options.listen, url=url, ops=options.ops), flush=True)
-        options.config = None
         options.redis_url = url
-        return _serve(options)
+        return _run(options, _load(options), sock)
+
+
+def _end_early() -> None:
+    """Until the web server takes over, a signal ends the process in order; SIGHUP has nothing to reload yet."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(Exit.OK))
 
 
 _DEMO = """\
@@ -176,14 +203,17 @@ def _analyze(options: argparse.Namespace) -> int:
         except OSError as error:
             raise CommandFailed(f"{options.file}: {error.strerror or 'cannot be read'}") from None
     print(analyze.to_json(report) if options.json else analyze.to_text(report))
+    if report.skipped and options.json:
+        places = ", ".join(map(str, report.skipped_lines))
+        print(f"{PROGRAM}: {options.file}: {report.skipped} skipped, not MONITOR's; line {places} …", file=sys.stderr)
     return Exit.OK
 
 
-def _show_progress(done: int, size: int) -> None:
-    """One line on a terminal's standard error that is written over, and cleared at the end of a file."""
-    share = f" of {size / 1e6:,.0f} MB, {min(1.0, done / size):.0%}" if size else " MB"
-    end = "\r\x1b[K" if size and done >= size else ""
-    print(f"\r{done / 1e6:,.0f}{share}{end}", end="", file=sys.stderr, flush=True)
+def _show_progress(done: int | None, size: int) -> None:
+    """One line on a terminal's standard error that is written over, and cleared at the end (None)."""
+    share = f" of {size / 1e6:,.0f} MB, {min(1.0, (done or 0) / size):.0%}" if size else " MB"
+    text = "\r\x1b[K" if done is None else f"\r{done / 1e6:,.0f}{share}"
+    print(text, end="", file=sys.stderr, flush=True)
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -191,6 +221,8 @@ def _check(options: argparse.Namespace) -> int:
 
     report = check.check(_load(options))
     print(check.to_json(report) if options.json else check.to_text(report))
-    if not report.reachable:
-        return Exit.USAGE if report.misconfigured else Exit.FAILED
-    return Exit.OK if report.complete else Exit.PARTIAL
+    if report.reachable and report.complete:
+        return Exit.OK
+    if any(node.up for node in report.nodes):
+        return Exit.PARTIAL
+    return Exit.USAGE if report.misconfigured else Exit.FAILED

@@ -120,6 +120,7 @@ class LongLine:
     def end(self, *, cut: bool = False) -> Line | None:
         """Give the line as `read` would."""
         ending = self._ending.removesuffix(b"\r")
+        cut = cut and ending == self._ending
         if self._broken or self._header is None or not self._argv:
             return None
         kind = self._table.plan(self._argv[0]).kind

@@ -33,11 +33,13 @@ class Filter:
 
     def __init__(self, own: Own) -> None:
         self.lines = 0
+        self.passed = 0  # of these, MULTIs that were taken for another's until their transaction came
         self._addresses = own.addresses
         self._token = own.token
         self._ping = re.compile(rb'ping" "%s"\r?' % re.escape(own.token or b""), re.IGNORECASE)
         self._source: bytes | None = None  # where the transaction that we are in comes from
         self._inside = 0
+        self._multi: bytes | None = None  # where the last MULTI of the chunks before came from
 
     def is_ours(self, line: Line) -> bool:
         """Whether a single line is ours."""
@@ -51,6 +53,9 @@ class Filter:
                 lines = self._without(lines, needle, address)
         if self._token and (self._source is not None or self._token in lines):
             lines = self._without_transactions(lines)
+        if self._token and (place := lines.rfind(b'] "MULTI"')) >= 0:
+            header = HEADER.match(lines, lines.rfind(b"\n", 0, place) + 1)
+            self._multi = header[3] if header else None
         return lines
 
     def _without(self, lines: bytes, needle: bytes, address: bytes) -> bytes:
@@ -82,17 +87,23 @@ class Filter:
                     self._source = None
             elif self._ping.fullmatch(line, header.end()):
                 self._source, self._inside = header[3], 0
-                self.lines += 1 + _drop_multi(kept, header[3])
+                self.lines += 1
+                if _drop_multi(kept, header[3]):
+                    self.lines += 1
+                elif self._multi == header[3]:
+                    self._multi = None
+                    self.lines += 1
+                    self.passed += 1
             else:
                 kept.append(line)
         return b"".join(b"\n" + line for line in kept)
 
 
-def _drop_multi(kept: list[bytes], source: bytes) -> int:
-    """Drop the MULTI that began our transaction: the last one of this source; returns how many were dropped."""
+def _drop_multi(kept: list[bytes], source: bytes) -> bool:
+    """Drop the MULTI that began our transaction: the last one of this source. False if there is none."""
     for place in range(len(kept) - 1, -1, -1):
         header = HEADER.match(kept[place])
         if header and header[3] == source and _MULTI.fullmatch(kept[place], header.end()):
             del kept[place]
-            return 1
-    return 0
+            return True
+    return False

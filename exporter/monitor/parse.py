@@ -130,7 +130,7 @@ class Stream:
         tally = self.tally
         tally.settle()
         accesses = {(db, key): unpacked(packed) for db, keys in tally.keys.items() for key, packed in keys.items()}
-        return Counts(tally.commands, self._own.lines, tally.skipped, accesses, frozenset(tally.unknown))
+        return Counts(tally.commands - self._own.passed, self._own.lines, tally.skipped, accesses, frozenset(tally.unknown))
 
     def feed(self, chunk: bytes) -> None:
         """Read on."""

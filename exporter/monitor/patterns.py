@@ -100,14 +100,14 @@ class Patterns:
         for name in self._learned:
             plan, word = self._table.plan(name), re.escape(name)
             if plan.kind is Kind.FIRST:
-                single.append(word + b'"' if plan.write or self._commands else word)
+                single.append(word + (b'"(?= )' if plan.write or self._commands else b'(?=")'))
             else:
                 others.append(word + b'"' if plan.kind is Kind.NONE else word + _LINE)
         key = _QUOTED_KEY if quoted else _PLAIN_KEY
         names = b"|".join(single) or rb"(?!)"
         if self._commands:
             return b"(%s)" % b"|".join([b"(?:%s)" % names + key, *others])
-        return b"(?:%s|)(%s)" % (names, b"|".join([b'"?+' + key, *others]))
+        return b"(?:%s|)(%s)" % (names, b"|".join([rb'(?<!\] ")"?+' + key, *others]))
 
 
 @lru_cache(maxsize=256)

@@ -34,7 +34,7 @@ SHAPES = """
     BITOP AND k k k|BITOP NOT k k|BITFIELD k GET u8 0|BITFIELD k GET u8 0 SET u8 0 5|BITFIELD k OVERFLOW SAT
     BITFIELD k|BITFIELD k OVERFLOW FAIL GET u4 #1|BITFIELD k INCRBY u2 100 1|BITFIELD_RO k GET u8 0
     SORT k|SORT k BY w_* LIMIT 0 5 GET # GET d_* ASC ALPHA STORE k|SORT k STORE k STORE k|SORT k BY STORE STORE k
-    SORT k GET STORE|SORT_RO k BY w_* GET d_*|SORT k LIMIT STORE k STORE k
+    SORT k GET STORE|SORT_RO k BY w_* GET d_*|SORT k LIMIT 0 STORE k
     GEORADIUS k 1 2 3 km STORE k|GEORADIUS k 1 2 3 km WITHDIST COUNT 3 ASC STOREDIST k|GEORADIUS k 1 2 3 km
     GEORADIUS k 1 2 3 km STORE k STOREDIST k|GEORADIUSBYMEMBER k m 3 km STORE k|GEORADIUSBYMEMBER k m 3 km
     GEORADIUSBYMEMBER k STORE 3 km STOREDIST k STORE k|GEORADIUS_RO k 1 2 3 km|GEORADIUSBYMEMBER_RO k m 3 km
@@ -196,6 +196,10 @@ def known_error(kind: str, argv: Argv, ours: Argv, theirs: Argv) -> bool:
         "order": kind == "redis-6.2" and sorted(ours) == sorted(theirs),
         # HELP has no keys, whatever stands behind it.
         "help": kind == "redis-6.2" and name in {b"xinfo", b"xgroup", b"object"} and argv[1].lower() == b"help",
+        # KEYS with nothing behind it names nothing.
+        "migrate": name == b"migrate" and words[-1] == b"keys" and not ours,
+        # A password KEYS is taken for the keyword.
+        "password": kind == "redis-6.2" and name == b"migrate" and bool({b"auth", b"auth2"} & set(words)),
         # Sources are optional, but the specification wants one.
         "pfmerge": name == b"pfmerge" and kind in SPECS_ONLY and len(argv) == 2 and ours == argv[1:],
         # A destination that is called like an option is taken for that option.
@@ -212,8 +216,8 @@ def known_error(kind: str, argv: Argv, ours: Argv, theirs: Argv) -> bool:
 
 
 def refused(answer: Any) -> bool:
-    """Whether the server refused to run a command, or found nothing to do in it."""
-    return answer == b"NOKEY" or (isinstance(answer, redis.ResponseError) and not str(answer).startswith(ABOUT_DATA))
+    """Whether the server refused to run a command for what it says, not for the data it would have met."""
+    return isinstance(answer, redis.ResponseError) and not str(answer).startswith(ABOUT_DATA)
 
 
 def disagreements(server: Server, table: CommandTable, lists: Sequence[Argv]) -> list[tuple[Argv, Argv, Argv]]:
@@ -340,7 +344,7 @@ def test_a_captured_stream_yields_the_true_counts(redis_server: Server) -> None:
     [reply] = replies(redis_server, [[b"COMMAND"]])
     table, commands = CommandTable.from_reply(reply), session()
     disputed = [argv for argv, _, _ in disagreements(redis_server, table, commands) if argv[0] != b"EVAL"]
-    assert len(disputed) < len(commands) // 10
+    assert len(commands) - len(disputed) > 125
     sent = [(db, argv) for db in (0, 3) for argv in commands if argv not in disputed]
     asked = replies(redis_server, ([b"COMMAND", b"GETKEYSANDFLAGS", *argv] for _, argv in sent))
     truth: dict[tuple[int, bytes], tuple[int, int]] = {}
@@ -364,8 +368,8 @@ def test_a_captured_stream_yields_the_true_counts(redis_server: Server) -> None:
 
 
 def session() -> list[Argv]:
-    """Every shape that a server runs at once and without harm, and a script that writes the key it is given."""
-    spared = b"SUBSCRIBE SSUBSCRIBE SUNSUBSCRIBE SWAPDB SELECT RESTORE-ASKING MIGRATE".split()
+    """Every shape that runs at once, does no harm and shows in MONITOR (PFDEBUG does not), and a script that writes."""
+    spared = b"PFDEBUG SUBSCRIBE SSUBSCRIBE SUNSUBSCRIBE SWAPDB SELECT RESTORE-ASKING MIGRATE".split()
     blocking = b"BLOCK BLPOP BRPOP BZPOPMIN BZPOPMAX BLMPOP BZMPOP BLMOVE BRPOPLPUSH".split()
     shapes = [shape.encode().split() for shape in SHAPES.replace("\n", "|").split("|")]
     generator = Generator(())
