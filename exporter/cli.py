@@ -144,7 +144,7 @@ def _load(options: argparse.Namespace) -> Config:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    _end_early()
+    _leave_at_once()
     return _run(options, _load(options), None)
 
 
@@ -153,6 +153,7 @@ def _run(options: argparse.Namespace, config: Config, sock: socket.socket | None
     from exporter.log import setup  # noqa: PLC0415
     from exporter.meters import Meters  # noqa: PLC0415
 
+    _leave_in_order()
     meters = Meters(__version__)
     setup("debug" if options.debug else config.log.level, config.log.format, meters.log_event)
     App(lambda: _load(options), config, meters).run(sock)
@@ -160,20 +161,27 @@ def _run(options: argparse.Namespace, config: Config, sock: socket.socket | None
 
 
 def _demo(options: argparse.Namespace) -> int:
-    _end_early()
+    _leave_at_once()
     from exporter.app import listening_socket  # noqa: PLC0415
     from exporter.demo import demo_stack  # noqa: PLC0415
 
     options.config, options.redis_url = None, "redis://localhost"
+    _leave_in_order()
     with listening_socket(_load(options)) as sock, demo_stack(options.ops) as url:
         print(_DEMO.format(listen=options.listen, url=url, ops=options.ops), flush=True)
         options.redis_url = url
         return _run(options, _load(options), sock)
 
 
-def _end_early() -> None:
-    """Until the web server takes over, a signal ends the process in order; SIGHUP has nothing to reload yet."""
+def _leave_at_once() -> None:
+    """While modules are still being loaded nothing is there to be ended, and an exception would land inside them."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(Exit.OK))
+
+
+def _leave_in_order() -> None:
+    """Until the web server takes over, a signal unwinds what was started."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(Exit.OK))
 

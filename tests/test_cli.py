@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from exporter import __version__
-from tests.servers import ROOT
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.servers import ROOT, free_port, wait_for
 
 SECRET = "hunter2-5ecret"
 
@@ -159,3 +157,56 @@ def test_check_of_a_server_that_is_not_there() -> None:
     assert "127.0.0.1:1" in done.stdout
     assert "refused" in done.stdout
     assert done.stderr == ""
+
+
+def test_demo_with_a_bad_address_starts_nothing() -> None:
+    """The address is checked and taken before the embedded server is started and before anything is printed."""
+    refused(cli("demo", "--listen", "x"), "web.listen")
+    done = cli("demo", "--listen", "203.0.113.5:9999")
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_debug_keeps_the_exit_code(tmp_path: Path) -> None:
+    """--debug adds the traceback and changes nothing else."""
+    path = tmp_path / "config.yaml"
+    path.write_text("sampling: {top: many}")
+    done = cli("--debug", "check", "--config", str(path))
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+    assert "hotkey-exporter: sampling.top" in done.stderr
+
+
+def test_output_that_cannot_be_written() -> None:
+    """A full disk behind standard output is one line and exit code 1."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "exporter", "analyze", "-"], stdin=subprocess.DEVNULL, stdout=full,
+            stderr=subprocess.PIPE, cwd=ROOT, timeout=30, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.decode() == f"hotkey-exporter: {os.strerror(28)}\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_right_after_the_start(number: signal.Signals) -> None:
+    """A signal before the daemon serves ends it in order (SIGTERM) or does nothing (SIGHUP)."""
+    environ = {**os.environ, "REDIS_URL": "redis://127.0.0.1:1"}
+    command = [sys.executable, "-m", "exporter", "serve", "--listen", f"127.0.0.1:{free_port()}"]
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stderr=subprocess.PIPE) as process:
+        try:
+            wait_for(lambda: takes(process.pid, number), 10, "the handler")
+            process.send_signal(number)
+            if number is signal.SIGHUP:
+                assert process.stderr is not None
+                assert any(b"listening" in line for line in process.stderr)
+                process.send_signal(signal.SIGTERM)
+            assert process.wait(5) == 0
+        finally:
+            process.kill()
+
+
+def takes(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal, or ignores it."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    masks = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigCgt", "SigIgn"))]
+    return any(mask >> (number - 1) & 1 for mask in masks)

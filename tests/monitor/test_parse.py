@@ -35,7 +35,7 @@ UNIX = b"unix:/run/redis/redis.sock"
 Accesses = dict[tuple[int, bytes], tuple[int, int]]
 
 table = cache(CommandTable.builtin)
-fast = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+fast = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @cache
@@ -108,7 +108,7 @@ tables = st.sampled_from([table, learned])
 
 
 @given(slices, tables, st.booleans())
-@settings(fast, max_examples=250)
+@settings(fast, max_examples=120)
 def test_every_argument_list_comes_back(seen: list[Seen], known: Callable[[], CommandTable], raw: bool) -> None:
     """Whatever the arguments, databases and sources: a slice holds exactly the accesses of its argument lists."""
     counts = count(written(seen, raw=raw), known())
@@ -116,8 +116,8 @@ def test_every_argument_list_comes_back(seen: list[Seen], known: Callable[[], Co
     assert (counts.commands, counts.own, counts.skipped) == (len(seen), 0, 0)
 
 
-@given(slices, st.integers(1, 400))
-@fast
+@given(slices, st.integers(1, 300))
+@settings(fast, max_examples=20)
 def test_slices_of_many_lines(seen: list[Seen], times: int) -> None:
     """The same lines many times over, in several chunks and databases: everything counts that many times."""
     counts = count(written(seen) * times, learned())
@@ -132,7 +132,7 @@ def test_patterns_are_learned_on_the_way() -> None:
 
 
 @given(slices, st.lists(st.integers(0), max_size=12), tables, st.booleans(), st.sampled_from([64, 160, 65_536]))
-@settings(fast, max_examples=150)
+@settings(fast, max_examples=100)
 def test_any_split_gives_the_same(
     seen: list[Seen], cuts: list[int], known: Callable[[], CommandTable], raw: bool, long: int
 ) -> None:
@@ -278,10 +278,8 @@ def naive_split(lines: Sequence[bytes], second: int) -> tuple[bytes, bytes]:
 
 
 @given(seconds, st.integers(-1, 14), st.booleans(), st.lists(unstamped, max_size=3), st.integers(0, 300))
-@settings(fast, max_examples=300)
-def test_split_at(
-    drawn: list[tuple[int, list[bytes]]], second: int, raw: bool, first: list[bytes], wide: int
-) -> None:
+@settings(fast, max_examples=150)
+def test_split_at(drawn: list[tuple[int, list[bytes]]], second: int, raw: bool, first: list[bytes], wide: int) -> None:
     """Every line stamped before the second goes left, the rest right; both together are the slice, in its order."""
     lines = list(first)
     for number, (at, between) in enumerate(sorted(drawn, key=lambda one: one[0])):
@@ -341,9 +339,11 @@ def peak_of(pieces: Iterable[bytes]) -> tuple[Counts, int]:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize(("part", "times"), [(b"v" * 65_536, 1024), (b"1" + b"\\xff" * 16_000 + b"\\\\" * 767 + b"\\x4", 256)])
+@pytest.mark.parametrize(
+    ("part", "times"), [(b"v" * 65_536, 1024), (b"1" + b"\\xff" * 16_000 + b"\\\\" * 767 + b"\\x4", 128)]
+)
 def test_huge_values_in_constant_memory(part: bytes, times: int) -> None:
-    """A value of 64 MB (16 MB escaped) passes through in less than 8 MB, and the keys on both sides of it count."""
+    """A value of 64 MB (8 MB escaped) passes through in less than 8 MB, and the keys on both sides of it count."""
     after, end = line(words("GET c")), b'1" "k2" "v"\r\n'
     [start] = [line([b"MSET", b"k1", b""])[:-3]]
     counts, peak = peak_of(chain([start], repeat(part, times), [end, after]))
@@ -360,8 +360,8 @@ def test_a_huge_value_behind_its_key() -> None:
     assert peak < 8 << 20
 
 
-@pytest.mark.parametrize("unit", [b"k", b"\xff", b"\\"])
-@pytest.mark.parametrize("size", [4099, 65_536, 1 << 24])
+@pytest.mark.parametrize("unit", [b"k", b"\xff"])
+@pytest.mark.parametrize("size", [4099, 1 << 24])
 def test_megabyte_keys(unit: bytes, size: int) -> None:
     """Keys of a megabyte that differ in the last byte only are held short and apart, with the digest of the whole."""
     keys = [unit * (1 << 20) + last for last in (b"a", b"b")]
@@ -440,7 +440,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 
 @given(st.binary(max_size=300) | mutated(), st.lists(st.integers(0), max_size=4))
-@settings(fast, max_examples=400)
+@settings(fast, max_examples=200)
 def test_garbage_is_counted(data: bytes, cuts: list[int]) -> None:
     """Any bytes at all: nothing raises, each line is a command, ours, skipped or a greeting, in any cut, either way."""
     own = Own(frozenset({b"[::1]:1"}), b"token")
@@ -504,7 +504,9 @@ def listed(server: str) -> dict[tuple[bytes, ...], list[bytes]]:
     entries = json.loads((STREAMS / f"{server}.keys.json").read_text())
     long = "BBBBBBBBBBBBBBBBBBBB...(100000 bytes)"  # is what the list has of the one long value
     return {
-        tuple((word if word != long else "B" * 100_000).encode("latin-1") for word in entry["command"]): [key.encode("latin-1") for key in entry["keys"]]
+        tuple((word if word != long else "B" * 100_000).encode("latin-1") for word in entry["command"]): [
+            key.encode("latin-1") for key in entry["keys"]
+        ]
         for entry in entries
     }
 
