@@ -3,8 +3,8 @@
 `python -m benchmarks.parse [--lines N] [--rounds N]`; the last line is one JSON object. The stream is mixed traffic:
 commands with one key, several or none, scripts, transactions, three databases, binary and quoted keys, IPv4, IPv6 and
 unix sources; keys are drawn by Zipf's law. Ours goes all the way to (db, key) -> (accesses, writes); redis-py's Monitor
-only to a command text. Both take turns; the best round of each counts, by the CPU seconds of this process, since that is
-what a core can do whatever else the machine does. redis-py is fed over a loopback socket by another process, for it reads
+only to a command text. Both take turns, and the best round of each counts, by the CPU seconds of this process: what one
+core can do, whatever else the machine does. redis-py is fed over a loopback socket by another process, for it reads
 nothing else; ours is timed like that too (`socket_…`), and on bytes in memory, as `analyze` and the sampler have them.
 """
 

@@ -15,7 +15,7 @@ from exporter.monitor import own as own_traffic
 from exporter.monitor.line import HEADER, LONG, LongLine, read
 from exporter.monitor.own import Own
 from exporter.monitor.patterns import UNROLL, Flavour, patterns_for
-from exporter.monitor.tally import Tally, unpacked
+from exporter.monitor.tally import ACCESSES, WRITES, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,8 +129,14 @@ class Stream:
         """What has been counted so far; a line that has not ended yet is not in it."""
         tally = self.tally
         tally.settle()
-        accesses = {(db, key): unpacked(packed) for db, keys in tally.keys.items() for key, packed in keys.items()}
-        return Counts(tally.commands - self._own.passed, self._own.lines, tally.skipped, accesses, frozenset(tally.unknown))
+        accesses = {
+            (db, key): (packed & ACCESSES, packed >> WRITES)
+            for db, keys in tally.keys.items()
+            for key, packed in keys.items()
+        }
+        return Counts(
+            tally.commands - self._own.passed, self._own.lines, tally.skipped, accesses, frozenset(tally.unknown)
+        )
 
     def feed(self, chunk: bytes) -> None:
         """Read on."""

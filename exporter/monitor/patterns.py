@@ -107,7 +107,7 @@ class Patterns:
         names = b"|".join(single) or rb"(?!)"
         if self._commands:
             return b"(%s)" % b"|".join([b"(?:%s)" % names + key, *others])
-        return b"(?:%s|)(%s)" % (names, b"|".join([rb'(?<!\] ")"?+' + key, *others]))
+        return b'(?:%s|(?![ "]))(%s)' % (names, b"|".join([b'"?+' + key, *others]))
 
 
 @lru_cache(maxsize=256)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from exporter.keynames import KEPT_BYTES, stored
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 # Accesses and writes of a key are one number: the first below, the second above this many bits. A tuple would take
 # four times the memory, and there may be hundreds of thousands.
-_BITS = 48
+WRITES = 48
+ACCESSES = (1 << WRITES) - 1
 _READ = 1
-_WRITE = (1 << _BITS) + 1
+_WRITE = (1 << WRITES) + 1
 _QUOTE, _SPACE, _BACKSLASH = b'" \\'  # numbers: `b"x" in text` is slow, it tries bytes as a number first
 _MOST_NAMES = 4096
 _FIRST, _REST, _LINE = Kind.FIRST, Kind.REST, Kind.LINE  # reading them off the class each time is slow
@@ -26,7 +27,7 @@ _MOST_UNKNOWN = 16
 
 def unpacked(packed: int) -> tuple[int, int]:
     """Give accesses and, of these, writes."""
-    return packed & ((1 << _BITS) - 1), packed >> _BITS
+    return packed & ACCESSES, packed >> WRITES
 
 
 class Tally:
@@ -75,58 +76,51 @@ class Tally:
     def _settle(self, keys: dict[bytes, int], texts: Counter[bytes]) -> None:
         get = keys.get
         commands = 0
-        named: list[tuple[bytes, int]] = []
+        named: list[bytes] = []
         for text, times in texts.items():
             first = text[0]
             if first == _QUOTE:
                 key = text[3:-1]
-                unit = times
+                packed = times
             elif first == _SPACE:
                 key = text[2:-1]
-                unit = times * _WRITE
+                packed = times * _WRITE
             else:
-                named.append((text, times))
+                named.append(text)
                 continue
             commands += times
             if _BACKSLASH in key:
                 key = unescape(key)
             if len(key) > KEPT_BYTES:
                 key = stored(key)
-            keys[key] = get(key, 0) + unit
+            keys[key] = get(key, 0) + packed
         self.commands += commands
-        self._settle_named(keys, named)
+        self._settle_named(keys, named, texts)
 
-    def _settle_named(self, keys: dict[bytes, int], texts: list[tuple[bytes, int]]) -> None:
+    def _settle_named(self, keys: dict[bytes, int], texts: list[bytes], times_of: Counter[bytes]) -> None:
         """Resolve the texts that begin with a command's name."""
-        plan_of, all_keys = self._plans.get, dict[bytes, list[bytes]]()
-        for text, times in texts:
+        plan_of, all_keys = self._plans.get, defaultdict[bytes, list[bytes]](list)
+        single: dict[bool, Counter[bytes]] = {False: Counter(), True: Counter()}
+        for text in texts:
             name, _, rest = text.partition(b'" "')
             plan = plan_of(name) or self._plan(name)
+            times = times_of[text]
             if plan.kind is _REST and times == plan.step == 1:
-                if name in all_keys:
-                    all_keys[name].append(rest)
-                else:
-                    all_keys[name] = [rest]
+                all_keys[name].append(rest)
             elif plan.kind is _REST or plan.kind is _LINE:
                 self._exactly(keys, text, times)
             else:
                 self.commands += times
                 self._named(name, times)
                 if plan.kind is _FIRST:
-                    self._access(keys, rest[:-1], times * (_WRITE if plan.write else _READ))
-        found: dict[bool, list[bytes]] = {False: [], True: []}
+                    single[plan.write][rest[:-1]] += times
         for name, rests in all_keys.items():
-            found[self._plan(name).write] += self._all_keys(keys, name, rests)
-        for write, several in found.items():
-            for key, times in Counter(several).items():
-                self._access(keys, key, times * (_WRITE if write else _READ))
-
-    def _access(self, keys: dict[bytes, int], key: bytes, packed: int) -> None:
-        if _BACKSLASH in key:
-            key = unescape(key)
-        if len(key) > KEPT_BYTES:
-            key = stored(key)
-        keys[key] = keys.get(key, 0) + packed
+            single[self._plan(name).write].update(self._all_keys(keys, name, rests))
+        for write, counted in single.items():
+            unit = _WRITE if write else _READ
+            for key, times in counted.items():
+                held = stored(unescape(key)) if _BACKSLASH in key or len(key) > KEPT_BYTES else key
+                keys[held] = keys.get(held, 0) + times * unit
 
     def _all_keys(self, keys: dict[bytes, int], name: bytes, rests: list[bytes]) -> list[bytes]:
         """Split lines of one command whose arguments are all keys, together; odd ones are counted one by one."""
