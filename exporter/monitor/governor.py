@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from exporter.errors import DownReason
 from exporter.monitor.session import HARD_LIMIT_BYTES, Limits, Outcome, Slice
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ HEADER_BYTES = 45.0
 MEMORY_SECONDS = 2.0
 HUGE_LINE_BYTES = 65_536
 SHY_SECONDS = 20.0
+SHY_AFTER_SILENCE_SECONDS = 3.0
 SHY_DUTY = 0.1
 """After a huge value, or a silence that one may have caused, this is the most of the time that is observed for a while.
 
@@ -155,10 +157,16 @@ class Governor:
         if plan.joined and self._exceeds(seen, LEAVE_FACTOR):
             self._joined = False
 
-    def failed(self) -> Skip:
+    @property
+    def recovering(self) -> bool:
+        """Whether less is observed than the budgets would allow, because of what just happened."""
+        return self._shy_seconds > 0 or self._factor < 0.95
+
+    def failed(self, reason: DownReason) -> Skip:
         """A session was lost: wait a little, and longer each time, but never so long that recovery is late."""
         self._failures += 1
-        self._shy_seconds = SHY_SECONDS if self._joined else self._shy_seconds
+        if self._joined and reason is DownReason.TIMEOUT:
+            self._shy_seconds = max(self._shy_seconds, SHY_AFTER_SILENCE_SECONDS)
         self._joined = False
         self._average = self._last = None
         return Skip(SkipReason.BACKOFF, min(2.0, 0.1 * 2**self._failures))

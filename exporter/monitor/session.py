@@ -187,7 +187,7 @@ class Session:
             at = _find_mark(data, mark, searched)
             if at >= 0 and (line := _mark_line(data, mark, at)) is not None:
                 return data, line
-            if not self.active and (error := _ERROR.match(data)) is not None:
+            if not self.active and (error := _REFUSED.match(data)) is not None:
                 self.close()
                 raise refusal(self._link.node.addr, error[1])
             if len(data) > HARD_LIMIT_BYTES:
@@ -280,6 +280,7 @@ class _TooMuchError(Exception):
 
 _STAMP = re.compile(rb"(?:^|\n)\+(\d{1,12}\.\d{6}) \[")
 _RESET = re.compile(rb"(?:^|\r\n)\+RESET\r\n")
+_REFUSED = re.compile(rb"(?:\+OK\r\n)?(-[A-Z][^\r\n]*)\r\n")
 _ERROR = re.compile(rb"(?:^|\r\n)(-[A-Z][^\r\n]*)\r\n")
 
 

@@ -98,9 +98,9 @@ class Sampler:
         piece = session.take(seconds, plan.limits, leave=not plan.joined, nap=plan.joined)
         self._governor.learn(plan, piece)
         self._count(plan, piece, table)
-        self._state(Source.MONITOR, "full" if plan.joined else "budget")
         if self._window.advance(piece.end):
             self._publish()
+            self._state(Source.MONITOR, self._completeness(plan))
 
     def _count(self, plan: Plan, piece: Slice, table: CommandTable) -> None:
         """Lines become counts, second by second, and counts go into the window."""
@@ -128,12 +128,19 @@ class Sampler:
         self._totals.took(piece)
         self._lag = piece.lag_seconds
 
+    def _completeness(self, plan: Plan) -> str:
+        """The word for how much of the window was observed."""
+        if self._window.exact:
+            return "full"
+        return "recovering" if plan.joined or self._governor.recovering else "budget"
+
     def _publish(self) -> None:
         """The window as it is at the end of a second."""
         window, now = self._window, time.monotonic()
         window_top = window.top(PUBLISHED_KEYS)
         recent = window.recent(int(1.5 * self._settings.top))
-        labelled = self._labels.choose(now, window_top, recent, self._settings.threshold)
+        rising = window.rising(self._settings.threshold)
+        labelled = self._labels.choose(now, window_top, recent, self._settings.threshold, rising)
         known = {(estimate.db, estimate.key) for estimate in window_top}
         shown = [*window_top, *(one for one in recent if (one.db, one.key) not in known)]
         total = window.total().rate
@@ -209,7 +216,7 @@ class Sampler:
         """The session broke: what was not observed is a gap, and the next try comes soon."""
         self._totals.bursts[Outcome.ERROR.value] += 1
         self._table = None
-        skip = self._governor.failed()
+        skip = self._governor.failed(fault.reason)
         self._state(Source.NONE, fault.reason.value)
         self._skip(skip, stop)
 

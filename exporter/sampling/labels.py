@@ -21,9 +21,10 @@ DWELL_SECONDS = 10.0
 class LabelBudget:
     """Lets the `top` keys of both lists in, at most 2 * `top` at a time and `max_new_per_hour` new ones in any hour.
 
-    A label is new if it has not been shown within the hour; one that returns is free. The last quarter of the new ones
-    is kept for keys whose `low` is above the threshold. While there is room, a shown key stays as long as either list
-    has it within 1.5 * `top`, and for its first ten seconds anywhere; one that is in neither list goes at once.
+    A label is new if it has not been shown within the hour; one that returns is free. Half of the new ones is kept for
+    keys above the threshold, over the window (`low`) or lately (`rising`). While there is room, a shown key stays as
+    long as either list has it within 1.5 * `top`, and for its first ten seconds anywhere; one that is in neither list
+    goes at once.
     No more than `max_new_per_hour` + 2 * `top` distinct labels are shown within an hour: that is all it remembers.
     """
 
@@ -42,15 +43,21 @@ class LabelBudget:
         return self._suppressed
 
     def choose(
-        self, now: float, window_top: Sequence[KeyEstimate], recent_top: Sequence[KeyEstimate], threshold: float
+        self,
+        now: float,
+        window_top: Sequence[KeyEstimate],
+        recent_top: Sequence[KeyEstimate],
+        threshold: float,
+        rising: frozenset[DbKey] = frozenset(),
     ) -> frozenset[DbKey]:
         """Choose what is shown from `now` on (seconds, never going back); both lists are hottest first.
 
-        Give each list at least 1.5 * `top` entries, if there are so many. `threshold` is in accesses per second.
+        Give each list at least 1.5 * `top` entries, if there are so many. `threshold` is in accesses per second;
+        `rising` are keys whose rate of the last seconds is above it.
         """
         self._forget(now - HOUR_SECONDS)
         ranks = _best_ranks(window_top, recent_top)
-        over = {(one.db, one.key) for one in (*window_top, *recent_top) if one.low > threshold}
+        over = {(one.db, one.key) for one in (*window_top, *recent_top) if one.low > threshold} | rising
         candidates = sorted((key for key, rank in ranks.items() if rank < self._top), key=lambda key: key not in over)
         shown = self._admit(now, candidates, over)
         staying = [key for key, rank in ranks.items() if key not in shown and self._stays(key, rank, now)]
@@ -72,7 +79,7 @@ class LabelBudget:
         refused: set[DbKey] = set()
         for key in candidates:
             if key not in self._last_shown:
-                budget = self._max_new if key in over else self._max_new - self._max_new // 4
+                budget = self._max_new if key in over else self._max_new // 2
                 if len(self._new_at) >= budget or len(self._last_shown) >= self._max_new + 2 * self._top:
                     refused.add(key)
                     continue

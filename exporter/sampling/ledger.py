@@ -230,11 +230,15 @@ class Ledger:
 
     def recent(self, strata: Sequence[Stratum], limit: int) -> list[int]:
         """Find the slots with the largest amounts in `strata`, largest first."""
+        return _largest(self.recent_amounts(strata).items(), limit)
+
+    def recent_amounts(self, strata: Sequence[Stratum]) -> dict[int, float]:
+        """Add up the amounts of `strata` by slot."""
         amounts: dict[int, float] = {}
         for stratum in strata:
             for slot, amount in zip(stratum.slots, stratum.amounts, strict=True):
                 amounts[slot] = amounts.get(slot, 0.0) + amount
-        return _largest(amounts.items(), limit)
+        return amounts
 
     def above(self, least: float) -> list[int]:
         """Find the slots with more than the amount `least`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from math import floor, inf
+from math import floor, inf, sqrt
 from typing import TYPE_CHECKING
 
 from exporter.sampling.interval import Estimate, interval
@@ -20,7 +20,7 @@ from exporter.snapshot import GroupRate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from exporter.sampling.stratum import Moments
+    from exporter.sampling.stratum import DbKey, Moments
 
 __all__ = ["Estimate", "KeyEstimate", "Piece", "Window"]
 
@@ -191,6 +191,26 @@ class Window:
         start = (self._end or 0) - seconds
         strata = [stratum for stratum in self._strata if stratum.second >= start]
         return [self._estimate(slot) for slot in self._ledger.recent(strata, limit)]
+
+    @property
+    def exact(self) -> bool:
+        """Whether all that is in the window was observed in full: low = rate = high for every key."""
+        return bool(self._strata) and not self._frame.sampled
+
+    def rising(self, threshold: float, seconds: int = 3) -> frozenset[DbKey]:
+        """Name the keys whose rate over the last `seconds` closed seconds is surely above `threshold`.
+
+        Surely: the amount less two standard deviations of a Poisson count, each access seen standing for `worth`.
+        """
+        strata = [one for one in self._strata if one.second >= (self._end or 0) - seconds]
+        span, observed = sum(one.extent for one in strata), sum(one.observed for one in strata)
+        if not span or not observed:
+            return frozenset()
+        worth = span / observed if any(not one.exact for one in strata) else 0.0
+        least = threshold * span
+        amounts = self._ledger.recent_amounts(strata).items()
+        found = (slot for slot, amount in amounts if amount > least and amount - 2 * sqrt(amount * worth) > least)
+        return frozenset(self._ledger.key(slot) for slot in found)
 
     def over(self, threshold: float) -> int:
         """Count the keys whose `low` is above `threshold` (accesses per second)."""

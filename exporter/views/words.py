@@ -30,6 +30,7 @@ REASONS = {
     "secret": "The password file cannot be read.",
     "full": "Everything is observed.",
     "budget": "Observed in bursts, within the budget.",
+    "recovering": "Observed in full again, or soon; the window still holds seconds that were not.",
     "stale": "The latest window is too old to be shown.",
 }
 

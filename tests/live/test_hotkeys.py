@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections import Counter
@@ -28,8 +29,9 @@ def rates(exporter: Exporter, name: str = "redis_hotkey_accesses_per_second") ->
 
 
 @contextmanager
-def background(server: Server, ops: int, keys: int = 1000) -> Iterator[None]:
-    """A steady load of GETs, `ops` a second, Zipf-like over `keys` keys, from a thread."""
+def background(server: Server, ops: int, keys: int = 1000, *, even: bool = False) -> Iterator[None]:
+    """A steady load of GETs, `ops` a second, from a thread; over `keys` keys, Zipf-like or all alike."""
+    chance = random.Random(1)
     stop = threading.Event()
     client = server.client()
 
@@ -39,7 +41,7 @@ def background(server: Server, ops: int, keys: int = 1000) -> Iterator[None]:
             due = int((time.monotonic() - began) * ops)
             pipe = client.pipeline(transaction=False)
             for n in range(sent, due):
-                pipe.get(f"bg:{int(keys ** ((n * 0.6180339887) % 1.0))}")
+                pipe.get(f"bg:{chance.randrange(keys) if even else int(keys ** ((n * 0.6180339887) % 1.0))}")
             sent = max(sent, due)
             pipe.execute()
 
@@ -245,3 +247,45 @@ def test_without_monitor_everything_else_goes_on(
     assert [value for _, value in metrics["redis_up"]] == [1]
     assert [value for _, value in metrics["redis_sampling_up"]] == [0]
     assert exporter.get("/health/redis").status_code == 200
+
+
+def test_a_new_hot_key_shows_although_noise_has_spent_its_labels(
+    redis_server: Server, start_exporter: StartExporter
+) -> None:
+    """Keys at the edge of the top cannot use up the labels of one that suddenly is hot: in /metrics within 3 s."""
+    exporter = start_exporter(redis_url=redis_server.url, config={"sampling": {"max_new_labels_per_hour": 40}})
+    client = redis_server.client()
+    with background(redis_server, 600, keys=2000, even=True):
+        wait_for(lambda: suppressed(exporter) > 50, 40, "noise to have spent its share")
+        for trial in range(5):
+            began, key = time.monotonic(), f"flash:{trial}"
+            sent = 0
+            while ("0", key) not in rates(exporter):
+                due = int((time.monotonic() - began) * 100) + 1
+                for _ in range(due - sent):
+                    client.get(key)
+                sent = due
+                assert time.monotonic() - began < 3.5, f"trial {trial}"
+                time.sleep(0.02)
+
+
+def suppressed(exporter: Exporter) -> float:
+    """redis_hotkey_labels_suppressed_total of the only node."""
+    samples = exporter.metrics().get("redis_hotkey_labels_suppressed_total", [])
+    return samples[0][1] if samples else 0.0
+
+
+def test_a_lost_connection_costs_little(redis_server: Server, start_exporter: StartExporter) -> None:
+    """After a kill of our MONITOR client small traffic is observed in full again within 5 s."""
+    exporter = start_exporter(redis_url=redis_server.url)
+    client: Any = redis_server.client()
+    with background(redis_server, 500):
+        wait_for(lambda: observed(exporter) > 2, 10, "two observed seconds")
+        [monitor] = [one for one in client.client_list() if "O" in one["flags"]]
+        assert monitor["name"] == "hotkey-exporter"
+        client.client_kill_filter(_id=monitor["id"])
+        before, began = observed(exporter), time.monotonic()
+        wait_for(lambda: observed(exporter) > before + 5, 10, "five more observed seconds")
+        assert time.monotonic() - began < 8
+    [(labels, _)] = exporter.metrics()["redis_sampling_source_info"]
+    assert labels["reason"] in {"full", "recovering"}

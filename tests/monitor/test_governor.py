@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.config import Sampling
+from exporter.errors import DownReason
 from exporter.monitor.governor import CYCLE_SECONDS, Governor, Plan, Skip, SkipReason, share_of
 from exporter.monitor.session import Outcome, Slice
 from exporter.snapshot import NodeStatus
@@ -160,10 +161,13 @@ def test_one_huge_value_makes_shy_and_not_blind() -> None:
 
 
 def test_a_joined_session_that_is_lost_comes_back_shy() -> None:
-    """A silence while everything was observed may be our doing: what follows is bursts."""
+    """A silence while everything was observed may be our doing: bursts follow. A closed connection is not."""
     governor = governor_of(Sampling())
     assert burst(governor, STATUS).joined
-    governor.failed()
+    governor.failed(DownReason.CLOSED)
+    assert burst(governor, STATUS).joined
+    governor.failed(DownReason.TIMEOUT)
+    assert governor.recovering
     plan = burst(governor, STATUS)
     assert not plan.joined
     assert plan.seconds / plan.cycle <= 0.11
@@ -172,7 +176,7 @@ def test_a_joined_session_that_is_lost_comes_back_shy() -> None:
 def test_backoff_grows_but_never_past_two_seconds() -> None:
     """A node that keeps failing is tried ever less often, yet often enough to be back within 5 s."""
     governor = governor_of(Sampling())
-    waits = [governor.failed().wait_seconds for _ in range(10)]
+    waits = [governor.failed(DownReason.REFUSED).wait_seconds for _ in range(10)]
     assert waits == sorted(waits)
     assert waits[0] <= 0.25
     assert waits[-1] == 2.0

@@ -50,8 +50,8 @@ def test_keys_that_were_not_shown_do_not_profit_from_staying() -> None:
 
 
 def test_new_labels_run_out_and_come_back_after_an_hour() -> None:
-    """Past the budget a new key is not shown; an hour after the oldest new label there is room again."""
-    budget = LabelBudget(1, 4)
+    """Past its half of the budget a new key is not shown; an hour after the oldest new label there is room again."""
+    budget = LabelBudget(1, 6)
     for second, name in enumerate("abc"):
         assert shown(budget.choose(second, hot(name), [], 100.0)) == {name}
     assert shown(budget.choose(3.0, hot("d"), [], 100.0)) == set()
@@ -61,11 +61,12 @@ def test_new_labels_run_out_and_come_back_after_an_hour() -> None:
     assert budget.suppressed == 1
 
 
-def test_the_last_quarter_is_for_keys_over_the_threshold() -> None:
-    """When three quarters of the budget are gone, only a key whose low is above the threshold gets in."""
+def test_half_is_for_keys_over_the_threshold() -> None:
+    """When half of the budget is gone, only a key that is above the threshold gets in, be it only lately."""
     budget = LabelBudget(1, 4)
-    for second, name in enumerate("abc"):
+    for second, name in enumerate("ab"):
         budget.choose(second, hot(name), [], 100.0)
+    assert shown(budget.choose(3.0, [], hot("new", rate=20.0), 100.0, frozenset({(0, b"new")}))) == {"new"}
     assert shown(budget.choose(4.0, hot("warm", rate=100.0), [], 100.0)) == set()
     assert shown(budget.choose(5.0, hot("hot", rate=100.1), [], 100.0)) == {"hot"}
     assert shown(budget.choose(6.0, hot("hotter", rate=1000.0), [], 100.0)) == set()

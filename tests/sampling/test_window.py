@@ -550,3 +550,27 @@ def test_huge_moments_are_subtracted_to_the_last_digit() -> None:
     quiet.advance(START + 11)
     assert window.top(1) == quiet.top(1)
     assert not window._ledger._wide
+
+
+def test_rising_names_what_is_surely_over_the_threshold_lately() -> None:
+    """A key that started two seconds ago is rising long before its rate over the window is above the threshold."""
+    window = Window(60)
+    for second in range(1000, 1040):
+        exact_second(window, second, counts(steady=5))
+    for second in (1040, 1041):
+        exact_second(window, second, counts(steady=5, new=83))
+    window.advance(1042.0)
+    assert window.rising(16.7) == {(0, b"new")}
+    assert by_key(window.top(2))[b"new"].low < 16.7
+    assert window.exact
+
+
+def test_a_few_sampled_accesses_are_not_a_rise() -> None:
+    """Two accesses in a short burst stand for many, and for too little to be sure of."""
+    window = Window(60)
+    for second in range(1000, 1004):
+        accesses = {(0, b"rare"): (2, 0)} if second == 1002 else {}
+        window.add(piece(second + 0.1, second + 0.11, accesses))
+    window.advance(1004.0)
+    assert window.rising(5.0) == frozenset()
+    assert not window.exact
