@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-from exporter.errors import MonitorRefused, NodeError
+from exporter.errors import DownReason, MonitorRefused, NodeError
 from exporter.log import log
 from exporter.monitor import parse
 from exporter.monitor.governor import Governor, Plan, Skip, SkipReason
@@ -106,9 +106,8 @@ class Sampler:
         """Lines become counts, second by second, and counts go into the window."""
         own = parse.Own(self._own.addresses, self._own.token)
         observed = piece.end - piece.start
-        joined = plan.joined and piece.outcome is not Outcome.TIME
         # A burst that stopped early stands only for the share of its cycle that it saw.
-        cycle = observed if joined else plan.cycle * min(1.0, observed / plan.seconds)
+        cycle = observed if plan.joined else plan.cycle * min(1.0, observed / plan.seconds)
         data, start = piece.data, piece.start
         while True:
             second = int(start) + 1
@@ -118,10 +117,10 @@ class Sampler:
             self._unknown |= counts.unknown
             self._totals.own_lines += counts.own
             self._totals.skipped_lines += counts.skipped
-            if end > start or (joined and counts.commands):
+            if end > start or (plan.joined and counts.commands):
                 # A joined slice may end on the very stamp of its last command: nothing of its time, yet it counts.
-                share = cycle * (end - start) / observed
-                self._window.add(Piece(start, end, share, counts.commands, counts.accesses, joined))
+                share = cycle * (end - start) / observed if observed else 0.0
+                self._window.add(Piece(start, end, share, counts.commands, counts.accesses, plan.joined))
             start = end
             if not data and end >= piece.end:
                 break
@@ -214,7 +213,8 @@ class Sampler:
 
     def _lost(self, fault: NodeError, stop: threading.Event) -> None:
         """The session broke: what was not observed is a gap, and the next try comes soon."""
-        self._totals.bursts[Outcome.ERROR.value] += 1
+        silent = fault.reason is DownReason.TIMEOUT
+        self._totals.bursts[(Outcome.TIME if silent else Outcome.ERROR).value] += 1
         self._table = None
         skip = self._governor.failed(fault.reason)
         self._state(Source.NONE, fault.reason.value)
