@@ -80,7 +80,7 @@ class HotKeys:
 
 @dataclass(frozen=True, slots=True)
 class SamplingState:
-    """Which source is in use on a node and why; `window_up` says whether the figures are fresh."""
+    """Which source is in use on a node, and why."""
 
     source: Source
     reason: str

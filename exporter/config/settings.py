@@ -206,7 +206,11 @@ class Keys(Section):
 class Enrich(Section):
     """Type, size and time to live of the keys that are shown."""
 
-    enabled: Flag = Field(default=True, description="Look these facts up with commands that leave hit counters alone.")
+    enabled: Flag = Field(
+        default=True,
+        description="Look these facts up, with commands that leave LRU and LFU alone; what the server counts "
+        "of them as hits is taken out of our hit ratio.",
+    )
     interval: Annotated[float, BeforeValidator(quantities.Duration(1, 3600).read)] = Field(
         default=15.0, description="How often they are looked up: as often as Prometheus usually scrapes."
     )
