@@ -126,6 +126,7 @@ class NodeStatus:
     """What one INFO told, reduced to what health, the governor and the metrics need.
 
     `down` is None while the node is up. `hit_ratio` maps `1m` and `5m` to a ratio without our own probes.
+    `largest_output_buffer_bytes` is the most that the server lately held for any one client.
     """
 
     down: str | None
@@ -148,6 +149,7 @@ class NodeStatus:
     evicted_keys: int | None
     hit_ratio: Mapping[str, float]
     server_limit_bytes: int
+    largest_output_buffer_bytes: int
     last_success: float | None
     taken_at: float
 

@@ -120,6 +120,7 @@ class Prober:
             evicted_keys=info.integer(fields, "evicted_keys"),
             hit_ratio=self._hits.ratios(),
             server_limit_bytes=self._server_limit,
+            largest_output_buffer_bytes=info.integer(fields, "client_recent_max_output_buffer") or 0,
             last_success=self._last_success,
             taken_at=self._clock(),
         )

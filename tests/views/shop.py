@@ -161,6 +161,7 @@ def status() -> NodeStatus:
         evicted_keys=88_121,
         hit_ratio={"1m": 0.9731, "5m": 0.9688},
         server_limit_bytes=0,
+        largest_output_buffer_bytes=0,
         last_success=NOW.wall - 0.7,
         taken_at=NOW.monotonic - 0.7,
     )
@@ -199,6 +200,7 @@ def quiet_status() -> NodeStatus:
         connected_clients=9,
         hit_ratio={"1m": 1.0},
         server_limit_bytes=33_554_432,
+        largest_output_buffer_bytes=0,
     )
 
 
