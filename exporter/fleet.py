@@ -1,0 +1,187 @@
+"""The watched targets: a configuration in, threads per node and fleet-wide jobs that keep the Board up to date.
+
+A reload changes only what differs, so that it does not cost an unchanged target its window.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from exporter.config import hash_secret_of
+from exporter.errors import NodeError
+from exporter.keynames import KeyNames
+from exporter.log import log
+from exporter.monitor.governor import Governor, share_of
+from exporter.sampling.enrich import Enricher
+from exporter.sampling.hotkeys import Sampler
+from exporter.schedule import GuardedThread, Jobs
+from exporter.snapshot import Board, Node, NodeStatus
+from exporter.stats.prober import Prober
+from exporter.topology import topology_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from exporter.config import Config, Keys, Target
+    from exporter.link import Link
+    from exporter.meters import Meters
+    from exporter.topology import Topology
+
+GRACE_SECONDS = 1.0
+"""How long threads get to end by themselves before their sockets are shut."""
+
+
+class Fleet:
+    """The watched targets: threads per node, and the jobs that visit all of them.
+
+    `become` changes only what differs, so that a reload does not cost an unchanged target its window.
+    """
+
+    def __init__(self, board: Board, meters: Meters) -> None:
+        self._board = board
+        self._meters = meters
+        self._watched: dict[str, Watch] = {}
+        self._jobs = Jobs(meters)
+        self._lock = threading.Lock()
+
+    def become(self, config: Config) -> None:
+        """Watch exactly the targets of `config`."""
+        wanted = {target.name: Order.of(target, config) for target in config.targets}
+        with self._lock:
+            self._jobs.stop()
+            gone = [name for name, watch in self._watched.items() if watch.order != wanted.get(name)]
+            for name in gone:
+                self._watched.pop(name).stop()
+            for name, order in wanted.items():
+                if name not in self._watched:
+                    self._watched[name] = Watch(order, self._board)
+            self._board.keep({node for watch in self._watched.values() for node in watch.nodes})
+            self._jobs = Jobs(self._meters)
+            if config.enrich.enabled:
+                self._jobs.every(config.enrich.interval, "enrich", self.enrich)
+            self._jobs.start()
+
+    def enrich(self) -> None:
+        """Look up what the published keys of every node are."""
+        for watch in tuple(self._watched.values()):
+            watch.enrich()
+
+    def threads(self) -> Iterator[GuardedThread]:
+        """All guarded threads."""
+        for watch in tuple(self._watched.values()):
+            yield from watch.threads
+
+    def stop(self) -> None:
+        """End everything: first ask all, then wait for all."""
+        with self._lock:
+            for watch in self._watched.values():
+                watch.ask_to_stop()
+            self._jobs.stop()
+            for watch in self._watched.values():
+                watch.stop()
+            self._watched.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What decides how one target is watched; while it stays equal, a reload leaves the target alone."""
+
+    target: Target
+    keys: Keys
+    events_per_second: float
+
+    @classmethod
+    def of(cls, target: Target, config: Config) -> Order:
+        """The order for one target of a configuration."""
+        total = config.sampling.total_events_per_second
+        return cls(target, config.keys, share_of(target.sampling, total, len(config.targets)))
+
+
+class Watch:
+    """One target being watched: a prober and a sampler thread for each node, and an enricher."""
+
+    def __init__(self, order: Order, board: Board) -> None:
+        self.order = order
+        self._board = board
+        self._stop = threading.Event()
+        self._topology: Topology = topology_of(order.target)
+        self._links: list[Link] = []
+        self.nodes: tuple[Node, ...] = self._topology.nodes()
+        names = KeyNames.of(order.keys, hash_secret_of(order.keys))
+        self._enrichers = [Enricher(board, self._link(node), self._topology.own(node)) for node in self.nodes]
+        self.threads = [thread for node in self.nodes for thread in self._threads(node, names)]
+        for thread in self.threads:
+            thread.start()
+
+    def enrich(self) -> None:
+        """One round of the enrichment job; a node that cannot be asked is left for the next round."""
+        for enricher in self._enrichers:
+            if self._stop.is_set():
+                return
+            try:
+                enricher.run()
+            except NodeError as fault:
+                log.debug("enrich.failed", "keys could not be looked up", addr=fault.addr, reason=fault.reason.value)
+
+    def ask_to_stop(self) -> None:
+        """Tell the threads; `stop` waits for them."""
+        self._stop.set()
+        for enricher in self._enrichers:
+            enricher.interrupt()
+
+    def stop(self) -> None:
+        """End the threads and close every link; a thread that waits for a hung server is cut off."""
+        self.ask_to_stop()
+        self._join(GRACE_SECONDS)
+        for link in self._links:
+            link.interrupt()
+        self._join(GRACE_SECONDS)
+        for enricher in self._enrichers:
+            enricher.close()
+
+    def _join(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        for thread in self.threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _link(self, node: Node) -> Link:
+        link = self._topology.link(node)
+        self._links.append(link)
+        return link
+
+    def _threads(self, node: Node, names: KeyNames) -> tuple[GuardedThread, GuardedThread]:
+        target, own = self.order.target, self._topology.own(node)
+        self._board.add(node)
+        prober = Prober(self._link(node), own)
+        governor = Governor(target.sampling, self.order.events_per_second, primaries_only=target.nodes == "primaries")
+        sampler = Sampler(self._board, self._link(node), own, target.sampling, names, governor)
+
+        def probe(stop: threading.Event) -> None:
+            try:
+                while not stop.is_set():
+                    self._report(node, prober)
+                    stop.wait(target.stats.interval)
+            finally:
+                prober.close()
+
+        label = f"{node.target}/{node.addr}"
+        return (
+            GuardedThread(f"prober {label}", probe, self._stop),
+            GuardedThread(f"sampler {label}", sampler.run, self._stop),
+        )
+
+    def _report(self, node: Node, prober: Prober) -> None:
+        """Publish how the node is, and log when that changes."""
+        before, status = self._board.latest(node, NodeStatus), prober.probe()
+        self._board.publish(node, status)
+        if before is not None and before.down == status.down:
+            return
+        if status.down is None:
+            log.info("node.up", "the node answers", target=node.target, addr=node.addr,
+                     role=status.role, server=status.server, version=status.version)  # fmt: skip
+        else:
+            log.warning("node.down", "the node cannot be used", target=node.target, addr=node.addr,
+                        reason=status.down, detail=status.detail)  # fmt: skip
