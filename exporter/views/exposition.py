@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable
 
 T = TypeVar("T")
-Kind = Literal["gauge", "counter", "histogram"]
+Kind = Literal["gauge", "counter", "histogram", "summary"]
 
 
 class Format(Enum):
@@ -37,22 +37,39 @@ class Format(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One metric family; `name` is the name of its samples (a counter's ends in `_total`)."""
+    """One metric family; `name` is the name of its samples (a counter's ends in `_total`).
+
+    The samples of a summary or histogram that is written for redis_exporter's sake stand in several of these, one for
+    each sample name (`_bucket`, `_sum`, `_count`), which follow each other: `of` is the name of the whole, and `first`
+    tells which of them carries its header.
+    """
 
     name: str
     kind: Kind
     help: str
+    of: str = ""
+    first: bool = True
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def header(family: Family, form: Format) -> bytes:
-    """Write the HELP and TYPE lines. OpenMetrics names a counter's family without `_total`."""
-    name, text = family.name, family.help.replace("\\", "\\\\").replace("\n", "\\n")
+    """Write the HELP and TYPE lines.
+
+    OpenMetrics names a counter's family without `_total`. It has no place for what redis_exporter's names need:
+    counters without `_total`, quantiles above 1, `le="1"`. Those are of type unknown there.
+    """
+    name, kind, text = family.name, str(family.kind), family.help.replace("\\", "\\\\").replace("\n", "\\n")
     if form is Format.OPENMETRICS:
         text = text.replace('"', '\\"')
-        if family.kind == "counter":
+        if family.of or (kind == "counter" and not name.endswith("_total")):
+            kind = "unknown"
+        elif kind == "counter":
             name = name.removesuffix("_total")
-    return f"# HELP {name} {text}\n# TYPE {name} {family.kind}\n".encode()
+    elif not family.first:
+        return b""
+    else:
+        name = family.of or name
+    return f"# HELP {name} {text}\n# TYPE {name} {kind}\n".encode()
 
 
 def label(name: str, value: str) -> str:

@@ -47,11 +47,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Families that are rendered together, since they are made of the same snapshots of a node."""
+    """Families that are rendered together, since they are made of the same snapshots of a node.
+
+    `scrape_only` are those that describe one scrape of one node, which `/metrics` has no place for.
+    """
 
     collect: Collect
     sources: Callable[[Reading], tuple[object, ...]]
     rows: tuple[Row, ...]
+    scrape_only: bool = False
 
 
 class Sheet:

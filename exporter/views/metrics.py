@@ -1,4 +1,7 @@
-"""`/metrics`: readings and our own meters in, exposition text out, each fragment rendered once per snapshot."""
+"""`/metrics` and `/scrape`: readings and our own meters in, exposition text out.
+
+Each fragment is rendered once per snapshot; `/scrape` takes the labels `target` and `addr` out of the finished text.
+"""
 
 from __future__ import annotations
 
@@ -40,13 +43,7 @@ class MetricsView:
         own: Iterable[Metric] = (),
     ) -> bytes:
         """Write the families of `collect` for these nodes, and `own` (this process's meters) last."""
-        families: list[tuple[Family, list[bytes]]] = []
-        for place, section in enumerate(SECTIONS):
-            if section.collect in collect:
-                rendered = [self._section(place, section, reading, names) for reading in readings]
-                families += [
-                    (row.family, [fragments[at] for fragments in rendered]) for at, row in enumerate(section.rows)
-                ]
+        families = self._families(readings, names, [one for one in self._sections(collect) if not one[1].scrape_only])
         if Collect.STATS in collect:
             targets = {reading.target.name: reading.target for reading in readings}
             families.append((TARGET_INFO, [_target_info(target) for target in targets.values()]))
@@ -54,9 +51,31 @@ class MetricsView:
             families += [_own_family(metric) for metric in own]
         return compose(form, families)
 
+    def scrape(
+        self, reading: Reading, names: KeyNames, form: Format, collect: frozenset[Collect] = frozenset(Collect)
+    ) -> bytes:
+        """Write the families of `collect` for one node as redis_exporter would: without the labels target and addr."""
+        body = compose(form, self._families((reading,), names, self._sections(collect)))
+        # A quote inside a label's value is escaped, so this text stands nowhere but at the start of our labels.
+        placed = b"{" + encode(_base(reading))
+        return body.replace(placed + b"} ", b" ").replace(placed + b",", b"{")
+
     def forget(self, readings: tuple[Reading, ...]) -> None:
         """Drop what was rendered for nodes that are not among `readings`."""
         self._fragments.keep({(place, one.node) for place in range(len(SECTIONS)) for one in readings})
+
+    @staticmethod
+    def _sections(collect: frozenset[Collect]) -> list[tuple[int, Section]]:
+        return [(place, section) for place, section in enumerate(SECTIONS) if section.collect in collect]
+
+    def _families(
+        self, readings: tuple[Reading, ...], names: KeyNames, sections: list[tuple[int, Section]]
+    ) -> list[tuple[Family, list[bytes]]]:
+        families: list[tuple[Family, list[bytes]]] = []
+        for place, section in sections:
+            rendered = [self._section(place, section, reading, names) for reading in readings]
+            families += [(row.family, [fragments[at] for fragments in rendered]) for at, row in enumerate(section.rows)]
+        return families
 
     def _section(self, place: int, section: Section, reading: Reading, names: KeyNames) -> tuple[bytes, ...]:
         sources = (names, *section.sources(reading))
@@ -66,7 +85,7 @@ class MetricsView:
 def _render(section: Section, reading: Reading, names: KeyNames) -> tuple[bytes, ...]:
     """Render one section of one node: for each family the bytes of its sample lines."""
     sheet = Sheet(reading, names)
-    base = labels((("target", reading.node.target), ("addr", reading.node.addr)))
+    base = _base(reading)
     return tuple(
         encode(
             "".join(
@@ -75,6 +94,10 @@ def _render(section: Section, reading: Reading, names: KeyNames) -> tuple[bytes,
         )
         for row in section.rows
     )
+
+
+def _base(reading: Reading) -> str:
+    return labels((("target", reading.node.target), ("addr", reading.node.addr)))
 
 
 def _target_info(target: Target) -> bytes:

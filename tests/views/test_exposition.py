@@ -72,6 +72,27 @@ def test_numbers_are_short(value: float, text: str) -> None:
     assert number(value) == text
 
 
+@pytest.mark.parametrize("form", Format)
+def test_names_that_openmetrics_forbids_are_untyped_there(form: Format) -> None:
+    """A counter without `_total` and a summary with quantiles above 1 are what they are in text, unknown elsewhere."""
+    families = [
+        (Family("redis_total_reads_processed", "counter", "Reads."), [b"redis_total_reads_processed 5\n"]),
+        (Family("redis_usec", "summary", "Times.", of="redis_usec"), [b'redis_usec{quantile="99.9"} 7\n']),
+        (Family("redis_usec_sum", "summary", "Times.", of="redis_usec", first=False), [b"redis_usec_sum 9\n"]),
+    ]
+    body = compose(form, families)
+    assert [sample[0] for sample in parsed(form, body)] == [
+        "redis_total_reads_processed",
+        "redis_usec",
+        "redis_usec_sum",
+    ]
+    types = [line.split()[2:] for line in body.decode().splitlines() if line.startswith("# TYPE")]
+    if form is Format.TEXT:
+        assert types == [["redis_total_reads_processed", "counter"], ["redis_usec", "summary"]]
+    else:
+        assert [kind for _, kind in types] == ["unknown"] * 3
+
+
 @pytest.mark.parametrize("value", [None, math.nan])
 def test_an_unknown_value_is_not_published(value: float | None) -> None:
     """Neither None nor NaN becomes a sample."""

@@ -260,6 +260,32 @@ def test_the_parts_of_collect_add_up_to_everything() -> None:
     assert sum(map(len, parts)) == len(samples(exposition()))
 
 
+def test_a_scrape_of_one_node_has_no_target_and_no_addr() -> None:
+    """`/scrape` says of a node what `/metrics` says of it, without the two labels, whatever else its labels hold."""
+    board = shop.shop_board()
+    forged = shop.hot_key(b'{target="cache",addr="10.0.0.1:6379"} 1', 30.0, 60.0)
+    board.publish(shop.CACHE, replace(shop.hot_keys(), keys=(forged,), labelled=frozenset({(0, forged.key)})))
+    reading = read(board, shop.shop_config(), shop.NOW)[0]
+    alone = MetricsView().scrape(reading, shop.NAMES, Format.TEXT)
+    wanted = {
+        (name, tuple(pair for pair in labels if pair[0] not in {"target", "addr"})): value
+        for (name, labels), value in samples(exposition(board)).items()
+        if dict(labels)["target"] == "cache" and name != TARGET_INFO.name
+    }
+    found = samples(alone)
+    assert {series: found[series] for series in wanted} == wanted
+    assert all({"target", "addr"}.isdisjoint(dict(labels)) for _, labels in found)
+    assert of(alone, "redis_hotkey_accesses_per_second") == [30.0]
+
+
+def test_a_scrape_may_be_of_some_families() -> None:
+    """`collect` chooses on `/scrape` too."""
+    reading = read(shop.shop_board(), shop.shop_config(), shop.NOW)[0]
+    body = MetricsView().scrape(reading, shop.NAMES, Format.OPENMETRICS, frozenset({Collect.STATS}))
+    assert b"redis_up 1\n" in body
+    assert b"redis_hotkey" not in body
+
+
 class CountingNames(KeyNames):
     """Key names that count how often they were asked."""
 
