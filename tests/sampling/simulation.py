@@ -1,0 +1,182 @@
+"""A server that exists on paper: scenarios on a simulated clock, watched by the real governor and the real window.
+
+In: a scenario and a number of seconds. Out: for each minute and each judged key what it did and what was said of it.
+Counts are Poisson inside the segments of a stream; a burst ends when its plan, or one of its limits, says so.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from exporter.config import Sampling
+from exporter.monitor.governor import Governor, Plan
+from exporter.monitor.session import Outcome, Slice
+from exporter.sampling.window import Piece, Window
+from tests.monitor.test_governor import STATUS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from exporter.sampling.window import KeyEstimate
+    from tests.scenarios import Scenario, Stream
+
+WINDOW = 60
+LINE_BYTES = 75
+OVERHEAD_SECONDS = 0.0005  # what opening and closing take
+STEP_SECONDS = 0.001  # how often a burst looks at its limits
+LIMITED = replace(STATUS, server_limit_bytes=32 << 20)
+
+
+def poisson(rng: random.Random, mean: float) -> int:
+    """Draw from Poisson: by multiplication, or rounded from the normal where that is as good."""
+    if mean > 50.0:
+        return max(0, round(rng.gauss(mean, math.sqrt(mean))))
+    limit, product, number = math.exp(-mean), rng.random(), 0
+    while product > limit:
+        product *= rng.random()
+        number += 1
+    return number
+
+
+class Arrivals:
+    """What the keys of one stream really do; counted in intervals that follow each other."""
+
+    def __init__(self, stream: Stream, share: float, seed: int) -> None:
+        self._stream = stream
+        self._share = share
+        self._seed = seed
+        self._rng = random.Random(f"{seed} {stream.name} {share}")
+        self._second = -1
+        self._segments: Sequence[tuple[float, float, float]] = ()
+
+    def expected(self, start: float, end: float) -> float:
+        """Mean number in [start, end), which lies in one second."""
+        if (second := int(start)) != self._second:
+            self._second, self._segments = second, self._stream.segments(self._seed, second)
+        return self._share * sum(max(0.0, min(end, b) - max(start, a)) * rate for a, b, rate in self._segments)
+
+    def count(self, start: float, end: float) -> int:
+        """Draw the number in [start, end)."""
+        mean = self.expected(start, end)
+        return poisson(self._rng, mean) if mean else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One key in one window: what it did per second, and what was said (None: it was not named)."""
+
+    key: bytes
+    truth: float
+    said: KeyEstimate | None
+
+    @property
+    def covered(self) -> bool:
+        """Whether the interval holds the truth."""
+        return self.said is not None and self.said.low <= self.truth <= self.said.high
+
+
+class Simulation:
+    """One scenario, sampled from second 0 on."""
+
+    def __init__(self, scenario: Scenario, seed: int, sampling: Sampling | None = None) -> None:
+        self.rng = random.Random(seed)
+        self.window = Window(WINDOW)
+        self.governor = Governor(sampling or Sampling(), (sampling or Sampling()).events_per_second)
+        self.outcomes: dict[Outcome, int] = {}
+        self.events = 0
+        self._keys = {
+            (0, key): Arrivals(replace(stream, name=key.decode()), 1 / len(stream.keys), seed)
+            for stream in scenario.streams
+            if not stream.weights
+            for key in stream.keys
+        }
+        # What the others do is one more key; nothing is asked about it.
+        self._keys |= {(0, s.name.encode()): Arrivals(s, 1.0, seed) for s in scenario.streams if s.weights}
+        self._truth: Counter[tuple[int, bytes]] = Counter()  # by number of the window and key
+        self._judgements: list[Judgement] = []
+        self.now = 0.0
+
+    def run(self, windows: int) -> list[Judgement]:
+        """Judge each judged key in each of so many whole windows that do not overlap; one goes before to warm up."""
+        while self.now < (windows + 1) * WINDOW:
+            plan = self.governor.plan(LIMITED)
+            if not isinstance(plan, Plan):
+                self._pass(self.now + plan.wait_seconds)
+                continue
+            if not plan.joined:
+                self._pass(self.now + self.rng.expovariate(1 / plan.mean_gap))
+            self._burst(plan)
+        return [one for one in self._judgements if one.truth > 0 or one.said is not None]
+
+    def _pass(self, until: float) -> None:
+        """Let time pass unseen."""
+        for start, end in _by_second(self.now, until):
+            self._observe(start, end)
+            self._judge(end)
+        self.now = until
+
+    def _observe(self, start: float, end: float) -> dict[tuple[int, bytes], int]:
+        """Count what happens in a part of one second."""
+        counts = {key: arrivals.count(start, end) for key, arrivals in self._keys.items()}
+        for (_, key), count in counts.items():
+            self._truth[int(start) // WINDOW, key] += count
+        return counts
+
+    def _judge(self, end: float) -> None:
+        """At the end of a window, compare what is said with what was done; the first window is to warm up."""
+        number, rest = divmod(end, WINDOW)
+        if rest or number < 2:
+            return
+        self.window.advance(end)
+        said = {one.key: one for one in self.window.top(1000)}
+        self._judgements += [
+            Judgement(key, self._truth[int(number) - 1, key] / WINDOW, said.get(key)) for _, key in self._keys
+        ]
+
+    def _burst(self, plan: Plan) -> None:
+        """Observe until the plan or a limit ends it, as the session does, and count it as the sampler does."""
+        start, lines, outcome = self.now, 0, Outcome.COMPLETE
+        until = start + plan.seconds + (0.0 if plan.joined else self.rng.uniform(0.5, 1.5) * OVERHEAD_SECONDS)
+        seen: list[tuple[float, float, dict[tuple[int, bytes], int]]] = []
+        for begin, end in self._steps(start, until, plan.limits.events):
+            counts = self._observe(begin, end)
+            seen.append((begin, end, counts))
+            lines += sum(counts.values())
+            self.now = end
+            if lines > plan.limits.events:
+                outcome = Outcome.EVENTS
+                break
+        observed = self.now - start
+        cycle = observed if plan.joined else plan.cycle * min(1.0, observed / plan.seconds)
+        for second in sorted({int(begin) for begin, _, _ in seen}):
+            parts = [part for part in seen if int(part[0]) == second]
+            begin, end = parts[0][0], parts[-1][1]
+            accesses = {key: (sum(c[key] for _, _, c in parts), 0) for key in self._keys}
+            accesses = {key: both for key, both in accesses.items() if both[0]}
+            commands = sum(count for count, _ in accesses.values())
+            self.window.add(Piece(begin, end, cycle * (end - begin) / observed, commands, accesses, plan.joined))
+            self._judge(end)
+        self.governor.learn(plan, Slice(b"", start, self.now, lines, lines * LINE_BYTES, 0.0, outcome))
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        self.events += lines
+
+    def _steps(self, start: float, until: float, limit: int) -> Iterator[tuple[float, float]]:
+        """The parts of a burst between looks at the limits: small ones where a limit is near."""
+        for begin, end in _by_second(start, until):
+            expected = sum(arrivals.expected(begin, end) for arrivals in self._keys.values())
+            number = max(1, round((end - begin) / STEP_SECONDS)) if 2 * expected > limit else 1
+            marks = [begin + (end - begin) * n / number for n in range(number)] + [end]
+            yield from pairwise(marks)
+
+
+def _by_second(start: float, end: float) -> Iterator[tuple[float, float]]:
+    """Cut [start, end) at whole seconds."""
+    while start < end:
+        until = min(end, math.floor(start) + 1.0)
+        yield start, until
+        start = until
