@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import redis
 
 from exporter.errors import DownReason, MonitorRefused, NodeError
-from exporter.monitor.governor import Governor, Plan, share_of
+from exporter.monitor.governor import Governor, Plan
 from exporter.monitor.session import Session
+from exporter.monitor.watchdog import Watchdog
 from exporter.stats.prober import Prober
 from exporter.topology import topology_of
 
@@ -100,9 +101,13 @@ class Report:
 def check(config: Config) -> Report:
     """Ask every node of every target."""
     reports: list[NodeReport] = []
-    for target in config.targets:
-        topology = topology_of(target)
-        reports += [_node(config, target, topology, node) for node in topology.nodes()]
+    watchdog = Watchdog()
+    try:
+        for target in config.targets:
+            topology = topology_of(target)
+            reports += [_node(config, target, topology, node, watchdog) for node in topology.nodes()]
+    finally:
+        watchdog.close()
     return Report(tuple(reports))
 
 
@@ -116,7 +121,7 @@ def to_text(report: Report) -> str:
     return "\n\n".join("\n".join(_lines(node)) for node in report.nodes)
 
 
-def _node(config: Config, target: Target, topology: Topology, node: Node) -> NodeReport:
+def _node(config: Config, target: Target, topology: Topology, node: Node, watchdog: Watchdog) -> NodeReport:
     prober = Prober(topology.link(node), topology.own(node))
     try:
         status = prober.probe()
@@ -124,9 +129,10 @@ def _node(config: Config, target: Target, topology: Topology, node: Node) -> Nod
         prober.close()
     up = status.down is None
     allowed = _allowed(topology, node) if up else {}
-    source, why = _source(target, topology, node, allowed) if up else ("none", status.down or "")
-    events = share_of(target.sampling, config.sampling.total_events_per_second, len(config.targets))
-    governor = Governor(target.sampling, events, primaries_only=target.nodes == "primaries")
+    source, why = _source(target, topology, node, allowed, watchdog) if up else ("none", status.down or "")
+    events = min(float(target.sampling.events_per_second), float(config.sampling.total_events_per_second))
+    governor = Governor(target.sampling, primaries_only=target.nodes == "primaries")
+    governor.allow(events)
     plan = governor.plan(status) if up else None
     advice = []
     if up and not status.server_limit_bytes and source == "monitor":
@@ -167,12 +173,15 @@ def _allowed(topology: Topology, node: Node) -> dict[str, bool]:
     return {name: not isinstance(reply, redis.ResponseError) for name, reply in replies.items()}
 
 
-def _source(target: Target, topology: Topology, node: Node, allowed: dict[str, bool]) -> tuple[str, str]:
+def _source(
+    target: Target, topology: Topology, node: Node, allowed: dict[str, bool], watchdog: Watchdog
+) -> tuple[str, str]:
     """Try MONITOR for a moment, and whether it can be left again."""
     if target.sampling.source == "off":
         return "none", "off"
     link = topology.link(node)
-    session = Session(link, topology.own(node).token)
+    guard = watchdog.guard()
+    session = Session(link, topology.own(node).token, guard)
     try:
         session.begin()
         session.leave()
@@ -183,6 +192,7 @@ def _source(target: Target, topology: Topology, node: Node, allowed: dict[str, b
         return "none", fault.reason.value
     finally:
         session.close()
+        guard.close()
     allowed["MONITOR"] = True
     allowed["RESET"] = session.can_reset
     return "monitor", ""

@@ -14,9 +14,12 @@ from exporter.config import hash_secret_of
 from exporter.errors import NodeError
 from exporter.keynames import KeyNames
 from exporter.log import log
-from exporter.monitor.governor import Governor, share_of
+from exporter.monitor.governor import Governor
+from exporter.monitor.reaper import Reaper
+from exporter.monitor.shares import SharedBudget
+from exporter.monitor.watchdog import Watchdog
 from exporter.sampling.enrich import Enricher
-from exporter.sampling.hotkeys import Sampler
+from exporter.sampling.hotkeys import Safety, Sampler
 from exporter.schedule import GuardedThread, Jobs
 from exporter.snapshot import Board, Node, NodeStatus
 from exporter.stats.prober import Prober
@@ -45,11 +48,13 @@ class Fleet:
         self._meters = meters
         self._watched: dict[str, Watch] = {}
         self._jobs = Jobs(meters)
+        self._safety = Safety(Watchdog(), SharedBudget(0.0))
         self._lock = threading.Lock()
 
     def become(self, config: Config) -> None:
         """Watch exactly the targets of `config`."""
-        wanted = {target.name: Order.of(target, config) for target in config.targets}
+        wanted = {target.name: Order(target, config.keys) for target in config.targets}
+        self._safety.budget.resize(config.sampling.total_events_per_second)
         with self._lock:
             self._jobs.stop()
             gone = [name for name, watch in self._watched.items() if watch.order != wanted.get(name)]
@@ -57,7 +62,7 @@ class Fleet:
                 self._watched.pop(name).stop()
             for name, order in wanted.items():
                 if name not in self._watched:
-                    self._watched[name] = Watch(order, self._board)
+                    self._watched[name] = Watch(order, self._board, self._safety)
             self._board.keep({node for watch in self._watched.values() for node in watch.nodes})
             self._jobs = Jobs(self._meters)
             if config.enrich.enabled:
@@ -83,6 +88,7 @@ class Fleet:
             for watch in self._watched.values():
                 watch.stop()
             self._watched.clear()
+            self._safety.watchdog.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +97,15 @@ class Order:
 
     target: Target
     keys: Keys
-    events_per_second: float
-
-    @classmethod
-    def of(cls, target: Target, config: Config) -> Order:
-        """The order for one target of a configuration."""
-        total = config.sampling.total_events_per_second
-        return cls(target, config.keys, share_of(target.sampling, total, len(config.targets)))
 
 
 class Watch:
     """One target being watched: a prober and a sampler thread for each node, and an enricher."""
 
-    def __init__(self, order: Order, board: Board) -> None:
+    def __init__(self, order: Order, board: Board, safety: Safety) -> None:
         self.order = order
         self._board = board
+        self._safety = safety
         self._stop = threading.Event()
         self._topology: Topology = topology_of(order.target)
         self._links: list[Link] = []
@@ -155,14 +155,15 @@ class Watch:
     def _threads(self, node: Node, names: KeyNames) -> tuple[GuardedThread, GuardedThread]:
         target, own = self.order.target, self._topology.own(node)
         self._board.add(node)
-        prober = Prober(self._link(node), own)
-        governor = Governor(target.sampling, self.order.events_per_second, primaries_only=target.nodes == "primaries")
-        sampler = Sampler(self._board, self._link(node), own, target.sampling, names, governor)
+        probing = self._link(node)
+        prober, reaper = Prober(probing, own), Reaper(probing, own)
+        governor = Governor(target.sampling, primaries_only=target.nodes == "primaries")
+        sampler = Sampler(self._board, self._link(node), own, target.sampling, names, governor, self._safety)
 
         def probe(stop: threading.Event) -> None:
             try:
                 while not stop.is_set():
-                    self._report(node, prober)
+                    reaper.look(self._report(node, prober))
                     stop.wait(target.stats.interval)
             finally:
                 prober.close()
@@ -173,15 +174,16 @@ class Watch:
             GuardedThread(f"sampler {label}", sampler.run, self._stop),
         )
 
-    def _report(self, node: Node, prober: Prober) -> None:
+    def _report(self, node: Node, prober: Prober) -> NodeStatus:
         """Publish how the node is, and log when that changes."""
         before, status = self._board.latest(node, NodeStatus), prober.probe()
         self._board.publish(node, status)
         if before is not None and before.down == status.down:
-            return
+            return status
         if status.down is None:
             log.info("node.up", "the node answers", target=node.target, addr=node.addr,
                      role=status.role, server=status.server, version=status.version)  # fmt: skip
         else:
             log.warning("node.down", "the node cannot be used", target=node.target, addr=node.addr,
                         reason=status.down, detail=status.detail)  # fmt: skip
+        return status

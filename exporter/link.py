@@ -39,6 +39,7 @@ class OwnTraffic:
 
     `addresses` are our connections as MONITOR shows them. `token` marks our commands where all clients look alike (unix
     sockets): it is this process's secret. `hits` and `misses` are what our probes added to the server's own counters.
+    `reaped` are the ids of clients of ours that we had the server end, because it held too much for them.
     """
 
     def __init__(self) -> None:
@@ -47,6 +48,7 @@ class OwnTraffic:
         self.token = b"hotkey-exporter:" + secrets.token_hex(8).encode()
         self.hits = 0
         self.misses = 0
+        self.reaped: frozenset[int] = frozenset()
 
     @property
     def addresses(self) -> frozenset[bytes]:
@@ -90,6 +92,11 @@ class Link:
     def is_open(self) -> bool:
         """Whether there is a connection; it may have died since it was last used."""
         return self._connection is not None
+
+    @property
+    def was_reaped(self) -> bool:
+        """Whether the server ended this connection because we asked it to: it held too much for it."""
+        return self.client_id in self._own.reaped
 
     @property
     def socket(self) -> socket.socket:

@@ -3,7 +3,8 @@
 In: the budgets, what INFO said, and what each slice really took. Out: a `Plan` for the next slice, or a `Skip`.
 
 The plan carries the budget: a burst as long as the budget allows at the load that is expected, in cycles of about
-100 ms. The limits of a slice are safety, eight times the plan, because a limit that trips often biases the estimate.
+100 ms, shorter for a while after more was seen than planned. The limits of a slice are safety, eight times the plan,
+because a limit that trips often biases the estimate.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from exporter.errors import DownReason
-from exporter.monitor.session import HARD_LIMIT_BYTES, Limits, Outcome, Slice
+from exporter.monitor.session import GRACE_SECONDS, HARD_LIMIT_BYTES, NAP_SECONDS, Limits, Outcome, Slice
 
 if TYPE_CHECKING:
     from exporter.config import Sampling
@@ -23,17 +24,30 @@ CYCLE_SECONDS = 0.100
 SLICE_SECONDS = 0.125
 SHORTEST_BURST_SECONDS = 0.002
 SAFETY_FACTOR = 8
+AIM = 0.95
+"""Plans use this share of the budgets; the rest is for loads that rise within a slice."""
+REPAID_SECONDS = 5.0
+"""What was seen beyond the budgets is made up for within about this time."""
 LEAVE_FACTOR = 1.3
 """A joined session is left when one slice exceeds the budget by this much."""
 HELD_LIMIT_BYTES = 8 << 20
 """What the server may have to hold for us if we stop reading in mid-burst."""
-WATCHDOG_SECONDS = 0.100
 LOST_SECONDS = 900.0
 """If this host vanishes, TCP keeps the connection about this long; only a server limit ends it earlier."""
 LOST_SHARE = 0.25
 HEADER_BYTES = 45.0
 """What MONITOR adds to a command: time stamp, database, address, quotes."""
 MEMORY_SECONDS = 2.0
+NAP_BYTES = 32_768
+"""What a slow stream may gather in the socket between two reads: far less than its buffer."""
+BREAKER_TRIPS = 5.0
+BREAKER_FORGIVES = 0.1
+BREAKER_SECONDS = 10.0
+"""After five bursts that the server or the watchdog had to end there is none for ten seconds, and then one on trial.
+
+Ten complete bursts make up for one of them.
+"""
+_STRAINING = frozenset({Outcome.LAG, Outcome.BUFFER, Outcome.KILLED})
 HUGE_LINE_BYTES = 65_536
 SHY_SECONDS = 20.0
 SHY_AFTER_SILENCE_SECONDS = 3.0
@@ -57,6 +71,8 @@ class SkipReason(StrEnum):
     MEMORY = "memory"
     SERVER_LIMIT = "server_limit"
     REPLICA = "replica"
+    WATCHDOG = "watchdog"
+    BREAKER = "breaker"
     BACKOFF = "backoff"
 
 
@@ -64,13 +80,15 @@ class SkipReason(StrEnum):
 class Plan:
     """One slice: how long, the mean of the random gap before it, and when it must stop early.
 
-    `joined` slices follow each other without a gap inside one session.
+    `joined` slices follow each other without a gap inside one session; `nap_seconds` is how long their lines may gather
+    between two reads.
     """
 
     joined: bool
     seconds: float
     mean_gap: float
     limits: Limits
+    nap_seconds: float = 0.0
 
     @property
     def cycle(self) -> float:
@@ -94,18 +112,13 @@ class Load:
     bytes: float
 
 
-def share_of(sampling: Sampling, total_events_per_second: float, targets: int) -> float:
-    """The events a second that one node may show us, where `targets` share a total evenly."""
-    return min(float(sampling.events_per_second), total_events_per_second / max(1, targets))
-
-
 class Governor:
-    """Plans the slices of one node. `events_per_second` is the node's share of what this process may read."""
+    """Plans the slices of one node."""
 
-    def __init__(self, sampling: Sampling, events_per_second: float, *, primaries_only: bool = False) -> None:
+    def __init__(self, sampling: Sampling, *, primaries_only: bool = False) -> None:
         self._settings = sampling
         self._primaries_only = primaries_only
-        self._events = events_per_second
+        self._events = float(sampling.events_per_second)
         self._average: Load | None = None
         self._last: Load | None = None
         self._overhead = 0.0
@@ -113,30 +126,49 @@ class Governor:
         self._joined = False
         self._shy_seconds = 0.0
         self._failures = 0
+        self._strain = 0.0
+        self._seen_until: float | None = None
+        self._debt = Load(0.0, 0.0)
+
+    @property
+    def load(self) -> float:
+        """The commands per second that are expected; infinite before anything is known."""
+        return max(self._average.events, self._last.events) if self._average and self._last else float("inf")
+
+    def allow(self, events_per_second: float) -> None:
+        """The node's share of what this process may read, from now on; never more than its own budget."""
+        self._events = max(1.0, min(float(self._settings.events_per_second), events_per_second))
 
     def plan(self, status: NodeStatus | None) -> Plan | Skip:
         """The next slice, given the latest INFO; before the first one there is nothing to plan by."""
         if (skip := self._refusal(status)) is not None:
             self._joined = False
             return skip
+        if self._strain >= BREAKER_TRIPS:
+            self._strain, self._joined = BREAKER_TRIPS - 1.0, False
+            return Skip(SkipReason.BREAKER, BREAKER_SECONDS)
         load = self._expected(status)
         duty = self._duty(load)
-        if self._may_join(load, status, duty):
+        grace = GRACE_SECONDS + ((status.latency_seconds if status else None) or 0.0)
+        if load is not None and self._may_join(load, status, duty):
             self._joined = True
-            return Plan(True, SLICE_SECONDS, 0.0, self._limits(SLICE_SECONDS))
+            nap = min(SLICE_SECONDS / 3, max(NAP_SECONDS, NAP_BYTES / max(load.bytes, 1.0)))
+            return Plan(True, SLICE_SECONDS, 0.0, self._limits(SLICE_SECONDS, grace), nap)
         self._joined = False
         if not self._may_be_lost(load, status):
             duty = min(duty, self._settings.max_duty)
-        return self._burst(load, min(duty, 0.9 if self._shy_seconds <= 0 else SHY_DUTY), status)
+        return self._burst(load, min(duty, 0.9 if self._shy_seconds <= 0 else SHY_DUTY), grace)
 
     def learn(self, plan: Plan, piece: Slice) -> None:
         """Take in what a slice really saw and took."""
         self._failures = 0
         seconds = max(piece.end - piece.start, 1e-4)
         if piece.outcome is not Outcome.COMPLETE:
-            self._factor = max(self._factor / 2, 1 / 16)
+            self._trip(piece.outcome)
         else:
             self._factor = min(1.0, self._factor * 1.2)
+            self._strain = max(0.0, self._strain - BREAKER_FORGIVES)
+        self._owe(piece)
         if not plan.joined:
             self._overhead += 0.2 * (max(0.0, seconds - plan.seconds) - self._overhead)
         self._shy_seconds = max(0.0, self._shy_seconds - plan.cycle)
@@ -154,7 +186,7 @@ class Governor:
         self._average = Load(
             old.events + weight * (seen.events - old.events), old.bytes + weight * (seen.bytes - old.bytes)
         )
-        if plan.joined and self._exceeds(seen, LEAVE_FACTOR):
+        if plan.joined and (self._exceeds(seen, LEAVE_FACTOR) or self._repayment() < AIM):
             self._joined = False
 
     @property
@@ -162,14 +194,37 @@ class Governor:
         """Whether less is observed than the budgets would allow, because of what just happened."""
         return self._shy_seconds > 0 or self._factor < 0.95
 
-    def failed(self, reason: DownReason) -> Skip:
+    def failed(self, reason: DownReason, outcome: Outcome) -> Skip:
         """A session was lost: wait a little, and longer each time, but never so long that recovery is late."""
         self._failures += 1
+        if outcome is not Outcome.ERROR:  # a server that restarts is no reason to observe less of it
+            self._trip(outcome)
         if self._joined and reason is DownReason.TIMEOUT:
             self._shy_seconds = max(self._shy_seconds, SHY_AFTER_SILENCE_SECONDS)
         self._joined = False
         self._average = self._last = None
         return Skip(SkipReason.BACKOFF, min(2.0, 0.1 * 2**self._failures))
+
+    def _trip(self, outcome: Outcome) -> None:
+        """A burst did not end as planned: observe less for a while, and nothing if that goes on."""
+        self._factor = max(self._factor / 2, 1 / 16)
+        if outcome in _STRAINING:
+            self._strain += 1.0
+
+    def _owe(self, piece: Slice) -> None:
+        """Keep account of what was seen beyond the budgets; a second's worth of them may be saved up."""
+        elapsed = 0.0 if self._seen_until is None else min(5.0, max(0.0, piece.end - self._seen_until))
+        self._seen_until = piece.end
+        events, most_bytes = self._events, float(self._settings.bytes_per_second)
+        self._debt = Load(
+            max(-events, self._debt.events + piece.lines - AIM * events * elapsed),
+            max(-most_bytes, self._debt.bytes + piece.size_bytes - AIM * most_bytes * elapsed),
+        )
+
+    def _repayment(self) -> float:
+        """How much of the budgets may be used while there is a debt."""
+        owed = max(self._debt.events / self._events, self._debt.bytes / self._settings.bytes_per_second)
+        return min(1.0, max(0.25, 1.0 - owed / REPAID_SECONDS))
 
     def _refusal(self, status: NodeStatus | None) -> Skip | None:
         if self._settings.source == "off":
@@ -199,7 +254,7 @@ class Governor:
             return 0.0
         by_events = self._events / load.events if load.events > 0 else 1.0
         by_bytes = self._settings.bytes_per_second / load.bytes if load.bytes > 0 else 1.0
-        return min(1.0, by_events, by_bytes) * self._factor
+        return min(1.0, AIM * min(by_events, by_bytes) * self._repayment()) * self._factor
 
     def _may_join(self, load: Load | None, status: NodeStatus | None, duty: float) -> bool:
         if load is None or self._shy_seconds > 0 or not self._may_be_lost(load, status):
@@ -225,11 +280,10 @@ class Governor:
     def _exceeds(self, load: Load, factor: float) -> bool:
         return load.events > self._events * factor or load.bytes > self._settings.bytes_per_second * factor
 
-    def _burst(self, load: Load | None, duty: float, status: NodeStatus | None) -> Plan | Skip:
-        round_trip = (status.latency_seconds if status else None) or 0.0
+    def _burst(self, load: Load | None, duty: float, grace: float) -> Plan | Skip:
         longest = CYCLE_SECONDS
         if load is not None and load.bytes > 0:
-            longest = min(longest, HELD_LIMIT_BYTES / load.bytes - WATCHDOG_SECONDS - round_trip)
+            longest = min(longest, HELD_LIMIT_BYTES / load.bytes - grace)
         if longest < SHORTEST_BURST_SECONDS:
             self._average = None
             return Skip(SkipReason.MEMORY, 1.0)
@@ -237,10 +291,11 @@ class Governor:
         # Opening and closing take time in which the stream runs too: not planned in, they overrun the budget.
         seconds = min(longest, max(SHORTEST_BURST_SECONDS, duty * CYCLE_SECONDS - self._overhead))
         cycle = max(CYCLE_SECONDS, (seconds + self._overhead) / duty)
-        return Plan(False, seconds, cycle - seconds, self._limits(cycle))
+        return Plan(False, seconds, cycle - seconds, self._limits(cycle, grace))
 
-    def _limits(self, cycle: float) -> Limits:
+    def _limits(self, cycle: float, grace: float) -> Limits:
         return Limits(
+            grace_seconds=grace,
             events=max(1000, int(SAFETY_FACTOR * self._events * cycle)),
             bytes=min(HARD_LIMIT_BYTES, max(1 << 18, int(SAFETY_FACTOR * self._settings.bytes_per_second * cycle))),
         )

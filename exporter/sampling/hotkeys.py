@@ -9,16 +9,18 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import redis
 
-from exporter.errors import DownReason, MonitorRefused, NodeError
+from exporter.errors import MonitorRefused, NodeError
 from exporter.log import log
 from exporter.monitor import parse
 from exporter.monitor.governor import Governor, Plan, Skip, SkipReason
 from exporter.monitor.keys import CommandTable
 from exporter.monitor.session import Outcome, Session, Slice
+from exporter.monitor.shares import Demand
 from exporter.sampling.labels import LabelBudget
 from exporter.sampling.window import Piece, Window
 from exporter.snapshot import HotKey, HotKeys, NodeStatus, SamplingState, SamplingTotals, Source
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from exporter.config import Sampling
     from exporter.keynames import KeyNames
     from exporter.link import Link, OwnTraffic
+    from exporter.monitor.shares import SharedBudget
+    from exporter.monitor.watchdog import Watchdog
     from exporter.sampling.window import KeyEstimate
     from exporter.snapshot import Board, Node
 
@@ -36,13 +40,21 @@ PUBLISHED_KEYS = 100
 PUBLISHED_GROUPS = 50
 REFUSED_WAIT_SECONDS = 2.0
 TABLE_SECONDS = 300.0
+NOTHING = parse.Counts()
 
 
 class Sampler:
     """Watches one node. `run` is the body of a guarded thread and returns at the stop event, with MONITOR ended."""
 
     def __init__(
-        self, board: Board, link: Link, own: OwnTraffic, settings: Sampling, names: KeyNames, governor: Governor
+        self,
+        board: Board,
+        link: Link,
+        own: OwnTraffic,
+        settings: Sampling,
+        names: KeyNames,
+        governor: Governor,
+        safety: Safety,
     ) -> None:
         self._board = board
         self._link = link
@@ -50,6 +62,7 @@ class Sampler:
         self._settings = settings
         self._names = names
         self._governor = governor
+        self._safety = safety
         limit = settings.max_keys_per_second or settings.events_per_second
         self._window = Window(int(settings.window), int(limit))
         self._labels = LabelBudget(settings.top, settings.max_new_labels_per_hour)
@@ -66,10 +79,11 @@ class Sampler:
 
     def run(self, stop: threading.Event) -> None:
         """Sample until `stop`."""
-        session = Session(self._link, self._own.token)
+        guard = self._safety.watchdog.guard()
+        session = Session(self._link, self._own.token, guard)
         try:
             while not stop.is_set():
-                plan = self._governor.plan(self._board.latest(self.node, NodeStatus))
+                plan = self._plan()
                 if isinstance(plan, Skip):
                     session.close()
                     self._skip(plan, stop)
@@ -81,9 +95,19 @@ class Sampler:
                 except MonitorRefused as refusal:
                     self._skip(Skip(SkipReason(refusal.why), REFUSED_WAIT_SECONDS), stop)
                 except NodeError as fault:
-                    self._lost(fault, stop)
+                    self._lost(fault, session.ended_by, stop)
         finally:
             session.close()
+            guard.close()
+            self._safety.budget.leave(self.node)
+
+    def _plan(self) -> Plan | Skip:
+        """What the governor allows, within this node's share of what we may read in all."""
+        hot = self._board.latest(self.node, HotKeys)
+        most = float(self._settings.events_per_second)
+        demand = Demand(self._governor.load, most, hot=hot is not None and hot.over_threshold > 0)
+        self._governor.allow(self._safety.budget.share(self.node, demand, time.monotonic()))
+        return self._governor.plan(self._board.latest(self.node, NodeStatus))
 
     def _gap(self, plan: Plan) -> float:
         """Random gaps (exponential): a fixed rhythm is badly wrong on traffic that has one too."""
@@ -93,9 +117,9 @@ class Sampler:
         """One slice, from the wire to the Board."""
         table = self._commands(session)
         if not session.active:
-            session.begin()
+            session.begin(plan.seconds, plan.limits)
         seconds = plan.seconds if not plan.joined else _to_next_mark(session.since, plan.seconds)
-        piece = session.take(seconds, plan.limits, leave=not plan.joined, nap=plan.joined)
+        piece = session.take(seconds, plan.limits, leave=not plan.joined, nap=plan.nap_seconds)
         self._governor.learn(plan, piece)
         self._count(plan, piece, table)
         if self._window.advance(piece.end):
@@ -113,7 +137,7 @@ class Sampler:
             second = int(start) + 1
             end = min(float(second), piece.end)
             before, data = parse.split_at(data, second) if piece.end > second else (data, b"")
-            counts = parse.count(before, table, own)
+            counts = parse.count(before, table, own) if before else NOTHING
             self._unknown |= counts.unknown
             self._totals.own_lines += counts.own
             self._totals.skipped_lines += counts.skipped
@@ -211,14 +235,22 @@ class Sampler:
             self._state(Source.NONE, skip.reason.value)
         stop.wait(skip.wait_seconds)
 
-    def _lost(self, fault: NodeError, stop: threading.Event) -> None:
+    def _lost(self, fault: NodeError, outcome: Outcome, stop: threading.Event) -> None:
         """The session broke: what was not observed is a gap, and the next try comes soon."""
-        silent = fault.reason is DownReason.TIMEOUT
-        self._totals.bursts[(Outcome.TIME if silent else Outcome.ERROR).value] += 1
+        outcome = Outcome.ERROR if outcome is Outcome.COMPLETE else outcome
+        self._totals.bursts[outcome.value] += 1
         self._table = None
-        skip = self._governor.failed(fault.reason)
+        skip = self._governor.failed(fault.reason, outcome)
         self._state(Source.NONE, fault.reason.value)
         self._skip(skip, stop)
+
+
+@dataclass(frozen=True, slots=True)
+class Safety:
+    """What the samplers of all nodes share: who ends a burst that we cannot end, and what may be read in all."""
+
+    watchdog: Watchdog
+    budget: SharedBudget
 
 
 class _Totals:

@@ -12,7 +12,7 @@ from exporter.config import load
 from exporter.errors import DownReason, MonitorRefused, NodeError
 from exporter.monitor.session import HARD_LIMIT_BYTES, Limits, Outcome, Session
 from exporter.topology import topology_of
-from tests.fakes import ReplayServer
+from tests.fakes import NoWatchdog, ReplayServer
 from tests.servers import KINDS, wait_for
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def session_on() -> Iterator[Callable[[str], tuple[Session, Link]]]:
         topology = topology_of(target)
         [node] = topology.nodes()
         link = topology.link(node)
-        opened.append(Session(link, topology.own(node).token))
+        opened.append(Session(link, topology.own(node).token, NoWatchdog()))
         return opened[-1], link
 
     yield on
@@ -71,9 +71,9 @@ def test_joined_slices_see_everything_once(
     worker.start()
     slices = []
     while not done.is_set():
-        slices.append(session.take(0.05, AMPLE, leave=False, nap=True))
+        slices.append(session.take(0.05, AMPLE, leave=False, nap=0.01))
     worker.join()
-    slices.append(session.take(0.01, AMPLE, leave=True, nap=False))
+    slices.append(session.take(0.01, AMPLE, leave=True))
     assert sum(commands(one.data) for one in slices) == 3000
     assert all(before.end == after.start for before, after in pairwise(slices))
     assert {one.outcome for one in slices} == {Outcome.COMPLETE}
@@ -86,7 +86,7 @@ def test_a_burst_leaves_nothing_behind(any_server: Server, session_on: Callable[
     for _ in range(3):
         session.begin()
         assert monitors(any_server) == 1
-        assert session.take(0.002, AMPLE, leave=True, nap=False).outcome is Outcome.COMPLETE
+        assert session.take(0.002, AMPLE, leave=True).outcome is Outcome.COMPLETE
         assert monitors(any_server) == 0
     assert session.can_reset
     assert link.is_open
@@ -102,7 +102,7 @@ def test_reset_is_followed_by_authentication(
     session, link = session_on(server.url)
     for _ in range(3):
         session.begin()
-        session.take(0.002, AMPLE, leave=True, nap=False)
+        session.take(0.002, AMPLE, leave=True)
     assert link.is_open
 
 
@@ -114,7 +114,7 @@ def test_without_reset_the_connection_is_closed(
     session, link = session_on(server.url)
     for _ in range(3):
         session.begin()
-        session.take(0.002, AMPLE, leave=True, nap=False)
+        session.take(0.002, AMPLE, leave=True)
         assert not link.is_open
     assert not session.can_reset
     wait_for(lambda: monitors(server) == 0, 2, "MONITOR to be gone")
@@ -129,8 +129,8 @@ def test_old_servers_are_read_right(version: str, session_on: Callable[[str], tu
         session.begin()
         slices = []
         while server.fed < 500:
-            slices.append(session.take(0.02, AMPLE, leave=False, nap=True))
-        slices.append(session.take(0.02, AMPLE, leave=True, nap=True))
+            slices.append(session.take(0.02, AMPLE, leave=False, nap=0.01))
+        slices.append(session.take(0.02, AMPLE, leave=True, nap=0.01))
         assert sum(commands(one.data, b"GET") for one in slices) == 500
         assert all(before.end == after.start for before, after in pairwise(slices))
         wait_for(lambda: server.monitors == 0, 2, "MONITOR to be gone")
@@ -186,7 +186,7 @@ def test_a_hung_server_ends_the_session(session_on: Callable[[str], tuple[Sessio
         session.begin()
         server.hung = True
         with pytest.raises(NodeError) as fault:
-            session.take(0.01, AMPLE, leave=False, nap=True)
+            session.take(0.01, AMPLE, leave=False, nap=0.01)
         assert fault.value.reason is DownReason.TIMEOUT
         assert not link.is_open
 
@@ -210,7 +210,7 @@ def test_a_limit_ends_a_slice_early(redis_server: Server, session_on: Callable[[
     for n in range(5000):
         pipe.get(f"k{n}")
     pipe.execute()
-    piece = session.take(5.0, Limits(events=1000, bytes=HARD_LIMIT_BYTES), leave=False, nap=False)
+    piece = session.take(5.0, Limits(events=1000, bytes=HARD_LIMIT_BYTES), leave=False)
     assert piece.outcome is Outcome.EVENTS
     assert piece.lines >= 1000
     assert piece.end - piece.start < 4
@@ -224,7 +224,7 @@ def test_a_huge_line_is_closed_on(redis_server: Server, session_on: Callable[[st
     session.begin()
     writer = threading.Thread(target=lambda: redis_server.client(socket_timeout=30).set("huge", b"v" * (64 << 20)))
     writer.start()
-    piece = session.take(10.0, AMPLE, leave=False, nap=False)
+    piece = session.take(10.0, AMPLE, leave=False)
     writer.join()
     assert piece.outcome is Outcome.BYTES
     assert piece.size_bytes < 3 * HARD_LIMIT_BYTES
@@ -242,7 +242,7 @@ def test_a_key_cannot_forge_a_mark(redis_server: Server, session_on: Callable[[s
         mark = b"%s:%d" % (session._token, n)
         forged = b'\r\n+1.5 [0 x:1] "PING" "%s"\r\n$%d\r\n%s\r\n+RESET\r\n' % (mark, len(mark), mark)
         client.set(forged, forged)
-    piece = session.take(0.05, AMPLE, leave=True, nap=False)
+    piece = session.take(0.05, AMPLE, leave=True)
     assert commands(piece.data, b"SET") == 4
     assert 0.04 < piece.end - piece.start < 5
 
@@ -258,10 +258,10 @@ def test_over_tls(
     topology = topology_of(target)
     [node] = topology.nodes()
     link = topology.link(node)
-    session = Session(link, topology.own(node).token)
+    session = Session(link, topology.own(node).token, NoWatchdog())
     client = server.client()
     for _ in range(2):
         session.begin()
         client.incr("counter")
-        assert commands(session.take(0.01, AMPLE, leave=True, nap=False).data) == 1
+        assert commands(session.take(0.01, AMPLE, leave=True).data) == 1
     session.close()
