@@ -156,7 +156,7 @@ class Watch:
         target, own = self.order.target, self._topology.own(node)
         self._board.add(node)
         probing = self._link(node)
-        prober, reaper = Prober(probing, own), Reaper(probing, own)
+        prober, reaper = Prober(probing, own, target.stats.interval), Reaper(probing, own)
         governor = Governor(target.sampling, primaries_only=target.nodes == "primaries")
         sampler = Sampler(self._board, self._link(node), own, target.sampling, names, governor, self._safety)
 
@@ -164,7 +164,7 @@ class Watch:
             try:
                 while not stop.is_set():
                     reaper.look(self._report(node, prober))
-                    stop.wait(target.stats.interval)
+                    stop.wait(prober.pause(len(self._board.nodes), self._board.scraped_at))
             finally:
                 prober.close()
 
@@ -178,6 +178,8 @@ class Watch:
         """Publish how the node is, and log when that changes."""
         before, status = self._board.latest(node, NodeStatus), prober.probe()
         self._board.publish(node, status)
+        if prober.stats is not None:
+            self._board.publish(node, prober.stats)
         if before is not None and before.down == status.down:
             return status
         if status.down is None:

@@ -12,6 +12,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
+from exporter.serverstats import ServerStats
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -126,7 +128,8 @@ class NodeStatus:
     """What one INFO told, reduced to what health, the governor and the metrics need.
 
     `down` is None while the node is up. `hit_ratio` maps `1m` and `5m` to a ratio without our own probes.
-    `largest_output_buffer_bytes` is the most that the server lately held for any one client.
+    `largest_output_buffer_bytes` is the most that the server lately held for any one client. `interval` is the time
+    until the next probe.
     """
 
     down: str | None
@@ -152,16 +155,21 @@ class NodeStatus:
     largest_output_buffer_bytes: int
     last_success: float | None
     taken_at: float
+    interval: float = 1.0
 
 
-Value = HotKeys | SamplingState | SamplingTotals | Enrichment | NodeStatus
-V = TypeVar("V", HotKeys, SamplingState, SamplingTotals, Enrichment, NodeStatus)
+Value = HotKeys | SamplingState | SamplingTotals | Enrichment | NodeStatus | ServerStats
+V = TypeVar("V", HotKeys, SamplingState, SamplingTotals, Enrichment, NodeStatus, ServerStats)
 
 
 class Board:
-    """The latest snapshot of each kind for each node. Publishing is one assignment; reading never blocks."""
+    """The latest snapshot of each kind for each node. Publishing is one assignment; reading never blocks.
+
+    `scraped_at` is when it was last read for Prometheus, so that probes can keep away from that moment.
+    """
 
     def __init__(self, nodes: tuple[Node, ...] = ()) -> None:
+        self.scraped_at: float | None = None
         self._nodes = nodes
         self._latest: dict[tuple[Node, type], Value] = {}
         self._lock = threading.Lock()

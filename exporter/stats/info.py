@@ -1,21 +1,84 @@
-"""INFO's text, as fields: bytes in, strings and numbers out."""
+"""INFO's text, as fields: bytes in, strings and numbers out.
+
+Nothing here trusts the text: lines that are not `field:value` or too long are left out, and there is an end to how many
+are kept.
+"""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+MOST_FIELDS = 20_000
+LONGEST_LINE = 4096
+LONGEST_WORD = 128
+CLUSTER_INFO = "cluster info"
+_TABLE = re.compile(r"(cmdstat_|errorstat_|latency_percentiles_usec_|db(?=\d+$)|slave(?=\d+$)|master(?=\d+$)|engine_)")
 
 
-def parse(text: bytes) -> dict[str, str]:
-    """The fields of an INFO reply. Lines that are not `field:value` are left out, bytes beyond UTF-8 replaced."""
+@dataclass(frozen=True, slots=True)
+class Info:
+    """`fields` are the plain ones; `tables` holds the numbered and named lines, by the beginning of their names.
+
+    `tables["cmdstat_"]` maps `get` to `calls=…`; of `db`, `slave`, `master` the names are whole (`db0`).
+    `cluster` is Valkey's copy of CLUSTER INFO.
+    """
+
+    fields: Mapping[str, str]
+    tables: Mapping[str, Mapping[str, str]]
+    cluster: Mapping[str, str]
+
+    def table(self, name: str) -> Mapping[str, str]:
+        """The lines of one table, empty where there are none."""
+        return self.tables.get(name, {})
+
+
+def parse(text: bytes) -> Info:
+    """Read an INFO reply; bytes beyond UTF-8 are replaced."""
     fields: dict[str, str] = {}
-    for line in text.decode("utf-8", "replace").splitlines():
+    tables: dict[str, dict[str, str]] = {}
+    cluster: dict[str, str] = {}
+    plain = fields
+    kept = 0
+    for line in text.decode("utf-8", "replace").split("\n"):
+        if line.startswith("#"):
+            plain = cluster if line[1:].strip().lower() == CLUSTER_INFO else fields
+            continue
         name, colon, value = line.partition(":")
-        if colon and not line.startswith("#"):
-            fields[name] = value
-    return fields
+        if not colon or len(line) > LONGEST_LINE:
+            continue
+        kept += 1
+        if kept > MOST_FIELDS:
+            break
+        value = value.rstrip("\r")
+        if table := _TABLE.match(name):
+            start = table[1]
+            tables.setdefault(start, {})[name[len(start) :] if start.endswith("_") else name] = value
+        else:
+            plain[name] = value
+    return Info(fields, tables, cluster)
+
+
+def pairs(text: str) -> dict[str, str]:
+    """The parts of `a=1,b=2`; those without `=` are left out."""
+    return {name: value for name, equals, value in (part.partition("=") for part in text.split(",")) if equals}
+
+
+def word(text: str) -> str:
+    """Text of a server that becomes a label: cut to a bounded length."""
+    return text if len(text) <= LONGEST_WORD else text[: LONGEST_WORD - 1] + "~"
+
+
+def first(table: Mapping[str, str], most: int) -> Iterator[tuple[str, str]]:
+    """The first `most` lines of a table, their names cut."""
+    for place, (name, value) in enumerate(table.items()):
+        if place >= most:
+            return
+        yield word(name), value
 
 
 def number(fields: Mapping[str, str], name: str) -> float | None:
@@ -29,4 +92,13 @@ def number(fields: Mapping[str, str], name: str) -> float | None:
 def integer(fields: Mapping[str, str], name: str) -> int | None:
     """A field as a whole number, or None where this server does not say."""
     value = number(fields, name)
-    return None if value is None else int(value)
+    return int(value) if value is not None and abs(value) < 1 << 63 else None
+
+
+def databases(info: Info, most: int = 1024) -> dict[str, dict[str, float]]:
+    """The keyspace: each database with its numbers, `{"db0": {"keys": 5.0, …}}`; unreadable numbers are left out."""
+    found: dict[str, dict[str, float]] = {}
+    for name, value in first(info.table("db"), most):
+        parts = pairs(value)
+        found[name] = {one: known for one in parts if (known := number(parts, one)) is not None}
+    return found

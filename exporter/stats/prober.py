@@ -1,7 +1,6 @@
-"""Asks one node how it is, once per `stats.interval`: a link in, a `NodeStatus` out.
+"""Asks one node how it is and what it says of itself: a link in, a `NodeStatus` and a `ServerStats` out.
 
-PING gives the latency, INFO nearly everything else; CONFIG is read once per connection, and only to learn whether the
-server would end a stalled reader by itself.
+PING gives the latency, INFO nearly everything else; what is asked beside them is in `questions`.
 """
 
 from __future__ import annotations
@@ -10,97 +9,130 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import redis
-
 from exporter.errors import DownReason, NodeError
-from exporter.link import reason_of
+from exporter.link import REPLY_TIMEOUT
 from exporter.snapshot import NodeStatus
-from exporter.stats import info
+from exporter.stats import info, pace
+from exporter.stats.collector import FAST_COMMANDS, SLOW_COMMANDS, SLOW_SECONDS, Collector
 from exporter.stats.hits import HitRatio, Reading
+from exporter.stats.inquirer import Inquirer
+from exporter.stats.limits import server_limit
+from exporter.stats.reply import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from exporter.link import Link, OwnTraffic
+    from exporter.serverstats import ServerStats
 
 
 class Prober:
-    """The state of one node, probed on a link of its own. Belongs to one thread."""
+    """The state of one node, probed on a link of its own. Belongs to one thread.
 
-    def __init__(self, link: Link, own: OwnTraffic, clock: Callable[[], float] = time.monotonic) -> None:
-        self._link = link
+    `stats` is the latest reading; it stays what it was while the node does not answer.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        own: OwnTraffic,
+        interval: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._inquirer = Inquirer(link)
+        self._collector = Collector(self._inquirer)
         self._own = own
+        self._setting = self._interval = interval
         self._clock = clock
+        self._wall = wall
+        self._phase = pace.Phase(clock())
         self._hits = HitRatio()
-        self._server_limit = 0
+        self._own_seconds = 0.0
         self._last_success: float | None = None
         self._last: NodeStatus | None = None
+        self.stats: ServerStats | None = None
 
     def probe(self) -> NodeStatus:
         """How the node is now. Never raises: a node that cannot be reached is `down` with its reason."""
+        began, worked = self._clock(), time.thread_time()
         try:
-            if not self._link.is_open:
-                self._link.open()
-                self._server_limit = server_limit(self._config())
-            started = self._clock()
-            self._call("PING")
-            latency = self._clock() - started
-            fields = info.parse(self._call("INFO"))
+            self._connect()
+            latency = self._ping()
+            known = info.parse(self._inquirer.info())
         except NodeError as fault:
             return self._unreachable(fault)
-        if info.integer(fields, "loading"):
-            status = self._status(fields, latency)
-            self._last = replace(status, down=DownReason.LOADING, detail="the server is loading its data set")
-            return self._last
-        self._last_success = time.time()
-        self._hits.add(self._reading(fields), fields.get("run_id", ""))
-        self._last = self._status(fields, latency)
+        now = self._clock()
+        loading = bool(info.integer(known.fields, "loading"))
+        if not loading:
+            self._last_success = self._wall()
+            self._hits.add(self._reading(known.fields, now), known.fields.get("run_id", ""))
+            self._collector.ask(known, now, self._pause_of_questions())
+        self.stats = self._collector.stats(known, now=now, wall=self._wall(), interval=self._age_limit(now))
+        self._collector.count(self._clock() - began)
+        self._own_seconds = 0.9 * self._own_seconds + 0.1 * (time.thread_time() - worked)
+        self._last = self._status(known.fields, latency, now)
+        if loading:
+            self._last = replace(self._last, down=DownReason.LOADING, detail="the server is loading its data set")
         return self._last
+
+    def pause(self, nodes: int, scraped: float | None) -> float:
+        """How long to wait until the next probe, where `nodes` are probed in all and `scraped` was the last scrape."""
+        cost = self._collector.costs.seconds(FAST_COMMANDS)
+        self._interval = pace.interval(self._setting, cost, self._own_seconds, nodes)
+        return self._phase.wait(self._clock(), self._interval, scraped)
+
+    @property
+    def allowed(self) -> dict[str, bool]:
+        """What may be asked beside INFO on this server, by the names of `questions`."""
+        return self._collector.allowed
 
     def close(self) -> None:
         """Close the link."""
-        self._link.close()
+        self._inquirer.close()
 
-    def _call(self, command: str) -> bytes:
-        try:
-            reply = self._link.call(command)
-        except redis.ResponseError as refusal:
-            self._link.close()
-            reason, detail = reason_of(refusal)
-            raise NodeError(self._link.node.addr, command, reason, detail) from None
-        return reply if isinstance(reply, bytes) else b""
+    def _connect(self) -> None:
+        if not self._inquirer.is_open:
+            started = self._clock()
+            self._inquirer.open()
+            self._collector.connected(self._clock() - started)
 
-    def _config(self) -> dict[str, str]:
-        """What CONFIG says about buffers; empty where it is renamed or forbidden."""
-        settings: dict[str, str] = {}
-        for name in ("client-output-buffer-limit", "maxmemory-clients"):
-            try:
-                reply = self._link.call("CONFIG", "GET", name)
-            except redis.ResponseError:
-                continue
-            if isinstance(reply, list) and len(reply) == 2:
-                settings[name] = reply[1].decode("ascii", "replace")
-        return settings
+    def _ping(self) -> float:
+        """The latency. While it loads, a server refuses PING but answers INFO, which says so too."""
+        started = self._clock()
+        [reply] = self._inquirer.ask(("PING",))
+        if not (isinstance(reply, Refusal) and reply.text.startswith("LOADING")):
+            self._inquirer.demand("PING", reply)
+        return self._clock() - started
 
-    def _reading(self, fields: Mapping[str, str]) -> Reading:
+    def _pause_of_questions(self) -> float:
+        cost = self._collector.costs.seconds(SLOW_COMMANDS)
+        return max(SLOW_SECONDS, self._interval, cost / pace.SERVER_SHARE) - self._interval / 2
+
+    def _age_limit(self, now: float) -> float:
+        """The time until the next reading as it really is: where the node answers slowly, that is longer."""
+        since = now - self.stats.taken_at if self.stats else 0.0
+        return max(self._interval, min(since, self._interval + 2 * REPLY_TIMEOUT))
+
+    def _reading(self, fields: Mapping[str, str], now: float) -> Reading:
         hits = info.integer(fields, "keyspace_hits") or 0
         misses = info.integer(fields, "keyspace_misses") or 0
-        return Reading(self._clock(), hits, misses, self._own.hits, self._own.misses)
+        return Reading(now, hits, misses, self._own.hits, self._own.misses)
 
     def _unreachable(self, fault: NodeError) -> NodeStatus:
-        known = self._last or self._status({}, None)
+        known = self._last or self._status({}, None, self._clock())
         self._last = replace(
             known, down=fault.reason, detail=str(fault), latency_seconds=None, loading=False,
             ops_per_second=0.0, input_bytes_per_second=0.0, taken_at=self._clock(),
         )  # fmt: skip
         return self._last
 
-    def _status(self, fields: Mapping[str, str], latency: float | None) -> NodeStatus:
-        role = fields.get("role", "unknown")
+    def _status(self, fields: Mapping[str, str], latency: float | None, now: float) -> NodeStatus:
+        limits = self._collector.limits
         return NodeStatus(
             down=None,
             detail="",
-            role=role,
+            role=fields.get("role", "unknown"),
             server="valkey" if fields.get("server_name") == "valkey" else "redis",
             version=fields.get("valkey_version") or fields.get("redis_version", ""),
             run_id=fields.get("run_id", ""),
@@ -119,22 +151,9 @@ class Prober:
             connected_clients=info.integer(fields, "connected_clients"),
             evicted_keys=info.integer(fields, "evicted_keys"),
             hit_ratio=self._hits.ratios(),
-            server_limit_bytes=self._server_limit,
+            server_limit_bytes=server_limit(limits) if limits else 0,
             largest_output_buffer_bytes=info.integer(fields, "client_recent_max_output_buffer") or 0,
             last_success=self._last_success,
-            taken_at=self._clock(),
+            taken_at=now,
+            interval=self._interval,
         )
-
-
-def server_limit(settings: Mapping[str, str]) -> int:
-    """The bytes at which the server ends a normal client that does not read; 0: never, or it does not say.
-
-    Of `client-output-buffer-limit normal HARD SOFT SECONDS` and `maxmemory-clients` the smaller one counts. A
-    percentage of maxmemory-clients is left out: what it means moves with maxmemory.
-    """
-    words = settings.get("client-output-buffer-limit", "").split()
-    limits = [int(words[at + 1]) for at, word in enumerate(words) if word == "normal" and words[at + 1].isdigit()]
-    clients = settings.get("maxmemory-clients", "")
-    if clients.isdigit():
-        limits.append(int(clients))
-    return min((limit for limit in limits if limit > 0), default=0)

@@ -317,7 +317,7 @@ SECTIONS = (
         Collect.STATS,
         lambda reading: (reading.status, reading.down, reading.stats_last_success),
         (
-            _row("redis_up", "1 while the node answers, 0 otherwise.", lambda sheet: [("", int(sheet.reading.up))]),
+            _row("redis_up", "Information about the Redis instance", lambda sheet: [("", int(sheet.reading.up))]),
             _row("redis_down_info", "Why the node is down; present only while it is.", _down),
             _row(
                 "redis_node_info",

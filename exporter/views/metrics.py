@@ -8,8 +8,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+from exporter.views.catalog import SECTIONS
 from exporter.views.exposition import Family, Fragments, compose, encode, labels, line
-from exporter.views.families import SECTIONS, Collect, Sheet
+from exporter.views.families import Collect, Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

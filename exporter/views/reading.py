@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from exporter.errors import DownReason
+from exporter.serverstats import ServerStats
 from exporter.snapshot import Enrichment, HotKeys, NodeStatus, SamplingState, SamplingTotals, Source
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 STALE_SECONDS = 5.0
 """How old a snapshot may be, beyond the interval at which its kind is taken."""
+MISSED_READINGS = 3
+"""What a server says of itself is shown until this many readings are missing."""
 MISSED_ENRICHMENTS = 3
 """Facts about keys change slowly: they are shown until this many runs are missing."""
 
@@ -59,6 +62,7 @@ class Reading:
     state: SamplingState | None
     totals: SamplingTotals | None
     enrichment: Enrichment | None
+    stats: ServerStats | None
     stats_last_success: float | None
     withheld: Mapping[str, float]
 
@@ -98,13 +102,19 @@ def _read(board: Board, node: Node, target: Target, now: Moment, enriched: float
 
     status = known = board.latest(node, NodeStatus)
     hotkeys, enrichment = board.latest(node, HotKeys), board.latest(node, Enrichment)
-    if status and not fresh("stats", status.taken_at, STALE_SECONDS + target.stats.interval):
+    if status and not fresh("stats", status.taken_at, STALE_SECONDS + max(status.interval, target.stats.interval)):
         status = None
+    stats = board.latest(node, ServerStats)
+    if stats and now.monotonic - stats.taken_at > MISSED_READINGS * stats.interval:
+        stats = None
     if hotkeys and not fresh("hotkeys", hotkeys.taken_at, STALE_SECONDS):
         hotkeys = None
     if enrichment and not fresh("enrichment", enrichment.taken_at, STALE_SECONDS + enriched):
         enrichment = None
     down, detail = _down(known, status)
+    if down not in {None, DownReason.LOADING}:
+        # What it said before is history.
+        stats = None
     return Reading(
         node=node,
         target=target,
@@ -115,6 +125,7 @@ def _read(board: Board, node: Node, target: Target, now: Moment, enriched: float
         state=board.latest(node, SamplingState),
         totals=board.latest(node, SamplingTotals),
         enrichment=enrichment,
+        stats=stats,
         stats_last_success=known.last_success if known else None,
         withheld=withheld,
     )

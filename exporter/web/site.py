@@ -74,7 +74,9 @@ class Site:
                 raise HTTPException(400, f"collect[]: {shorten(one)} is unknown, use one or more of {known}")
         # The process belongs to no target: two scrapes of two targets should not both count it, unless asked to.
         collect = frozenset(map(Collect, asked)) or frozenset(Collect) - ({Collect.SELF} if target else set())
-        every = read(self._board, config, self._clock())
+        now = self._clock()
+        every = read(self._board, config, now)
+        self._board.scraped_at = now.monotonic
         self._metrics.forget(every)
         readings = tuple(one for one in every if target in {None, one.node.target})
         form = negotiate(all_of(request, "accept"))
