@@ -17,6 +17,7 @@ from exporter.monitor.governor import Governor, Plan
 from exporter.monitor.session import Session
 from exporter.monitor.watchdog import Watchdog
 from exporter.stats.prober import Prober
+from exporter.stats.questions import QUESTIONS
 from exporter.topology import topology_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ _MISCONFIGURED = {DownReason.AUTH, DownReason.DNS, DownReason.TLS, DownReason.SE
 _FEATURES = {
     "COMMAND": ("COMMAND", "COUNT"),
     "CLIENT INFO": ("CLIENT", "INFO"),
-    "CONFIG GET": ("CONFIG", "GET", "maxmemory-clients"),
     "MEMORY USAGE": ("MEMORY", "USAGE", "hotkey-exporter:check"),
 }
 _QUEUED = {
@@ -43,12 +43,11 @@ _MEANING = {
     "RESET": "keeping the connection between bursts",
     "COMMAND": "key positions as this server defines them (else the built-in table)",
     "CLIENT INFO": "telling our own commands from the application's behind NAT",
-    "CONFIG GET": "seeing whether the server limits a stalled reader",
     "MEMORY USAGE": "size of hot keys",
     "TYPE": "type of hot keys",
     "OBJECT ENCODING": "encoding of hot keys",
     "PTTL": "remaining life of hot keys",
-}
+} | {question.name: question.meaning for question in QUESTIONS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ def _node(config: Config, target: Target, topology: Topology, node: Node, watchd
     finally:
         prober.close()
     up = status.down is None
-    allowed = _allowed(topology, node) if up else {}
+    allowed = _allowed(topology, node) | prober.allowed if up else {}
     source, why = _source(target, topology, node, allowed, watchdog) if up else ("none", status.down or "")
     events = min(float(target.sampling.events_per_second), float(config.sampling.total_events_per_second))
     governor = Governor(target.sampling, primaries_only=target.nodes == "primaries")

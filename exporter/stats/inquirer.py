@@ -86,13 +86,16 @@ class Inquirer:
         """The text of a reply that must be there.
 
         Raises:
-            NodeError: it is an error; the link is closed.
+            NodeError: it is an error, or no text; the link is closed.
 
         """
+        if isinstance(reply, bytes):
+            return reply
+        self._link.close()
         if isinstance(reply, Refusal):
-            self._link.close()
             raise self.fault(command, reply)
-        return reply if isinstance(reply, bytes) else b""
+        reason, detail = reason_of(redis.RedisError())
+        raise NodeError(self._link.node.addr, command, reason, detail)
 
     def fault(self, command: str, refusal: Refusal) -> NodeError:
         """A refusal as what it says about the whole node."""

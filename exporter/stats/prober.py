@@ -5,6 +5,7 @@ PING gives the latency, INFO nearly everything else; what is asked beside them i
 
 from __future__ import annotations
 
+import random
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -46,7 +47,8 @@ class Prober:
         self._setting = self._interval = interval
         self._clock = clock
         self._wall = wall
-        self._phase = pace.Phase(clock())
+        # Nodes that are first probed at the same moment should not all be probed at the same moment for ever.
+        self._phase = pace.Phase(clock() - random.random() * interval, random.uniform(0.15, 0.35))
         self._hits = HitRatio()
         self._own_seconds = 0.0
         self._last_success: float | None = None

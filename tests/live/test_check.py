@@ -31,12 +31,27 @@ def test_everything_is_allowed_and_nothing_changed(any_server: Server) -> None:
 def test_the_documented_acl_line_is_enough(any_server: Server) -> None:
     """On every server the user that docs/operating.md describes may do everything the exporter does."""
     text = (ROOT / "docs" / "operating.md").read_text()
-    [line] = [line for line in text.splitlines() if line.startswith("ACL SETUSER hotkey-exporter ")]
-    any_server.client().execute_command(*line.replace("PASSWORD", "pw").split())
+    everywhere, valkey, _sentinel = [line for line in text.splitlines() if line.startswith("ACL SETUSER ")]
+    any_server.client().execute_command(*everywhere.replace("PASSWORD", "pw").split())
+    if any_server.kind.startswith("valkey"):
+        any_server.client().execute_command(*valkey.split())
     done = cli("check", "--json", REDIS_URL=f"redis://hotkey-exporter:pw@{any_server.addr}")
     assert done.returncode == 0, done.stdout + done.stderr
     [node] = json.loads(done.stdout)["nodes"]
     assert all(node["allowed"].values()), node["allowed"]
+
+
+def test_the_documented_acl_line_is_enough_on_a_sentinel(start_server: StartServer) -> None:
+    """The user for Sentinels may ask everything that is asked there."""
+    *_, line = [line for line in (ROOT / "docs" / "operating.md").read_text().splitlines() if line.startswith("ACL ")]
+    master = start_server()
+    sentinel = start_server("", "--sentinel", config={"sentinel monitor main": f"127.0.0.1 {master.port} 1"})
+    sentinel.client().execute_command(*line.replace("PASSWORD", "pw").split())
+    url = f"redis://hotkey-exporter:pw@{sentinel.addr}"
+    done = cli("check", "--json", REDIS_URL=url, HOTKEY_EXPORTER_SAMPLING__SOURCE="off")
+    [node] = json.loads(done.stdout)["nodes"]
+    assert node["up"], done.stdout
+    assert node["allowed"]["SENTINEL"]
 
 
 def test_a_missing_server_limit_comes_with_advice(start_server: StartServer) -> None:
