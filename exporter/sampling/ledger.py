@@ -28,7 +28,7 @@ class Sums:
     """What the window holds of one key; amounts are accesses.
 
     Of strata of one piece: `variance` includes alone * amount^2, `lone` is the sum of alone * extent * amount, `seen`
-    their number. `covered`: sum of the floors of the key's strata.
+    their number. `covered`: sum of the floors of the key's strata. `unseen`: the part of the amount that was added.
     """
 
     amount: float
@@ -38,6 +38,7 @@ class Sums:
     covered: float = 0.0
     lone: float = 0.0
     seen: int = 0
+    unseen: float = 0.0
 
 
 class Ledger:
@@ -54,9 +55,8 @@ class Ledger:
         self._fourths = array("q")
         self._wide: dict[int, int] = {}
         self._writes = array("d")
-        self._rare: dict[
-            int, list[float]
-        ] = {}  # slot: covered, lone, seen; most windows have neither floors nor loners
+        # Slot: covered, lone, seen, unseen. Most windows have no floors, no strata of one piece and no slow server.
+        self._rare: dict[int, list[float]] = {}
         self._least = 0.0  # the last of the top, as a hint where to look next time
         self._groups = array("I")
         self._group_sums = [0.0]
@@ -75,10 +75,10 @@ class Ledger:
 
     def sums(self, slot: int) -> Sums:
         """Return what the window holds of one key."""
-        covered, lone, seen = self._rare.get(slot, (0.0, 0.0, 0))
+        covered, lone, seen, unseen = self._rare.get(slot, (0.0, 0.0, 0.0, 0.0))
         fourth = (self._fourths[slot] + self._wide.get(slot, 0)) / STEPS
         writes = self._writes[slot] / STEPS
-        return Sums(self._amounts[slot], self._variances[slot], fourth, writes, covered, lone, int(seen))
+        return Sums(self._amounts[slot], self._variances[slot], fourth, writes, covered, lone, int(seen), unseen)
 
     # --- adding and subtracting -------------------------------------------------------------------------------------
 
@@ -191,15 +191,16 @@ class Ledger:
                 writes[slot] -= amount * written
 
     def _mark(self, stratum: Stratum, sign: int) -> None:
-        """Keep what only some windows need: floors, and strata of one piece."""
-        if not stratum.floor and not stratum.alone:
+        """Keep what only some windows need: floors, strata of one piece, and of a server that we slow down."""
+        if not stratum.floor and not stratum.alone and not stratum.unseen:
             return
         weight = stratum.alone * stratum.extent
         for slot, amount in zip(stratum.slots, stratum.amounts, strict=True):
-            marks = self._rare.setdefault(slot, [0.0, 0.0, 0.0])
+            marks = self._rare.setdefault(slot, [0.0, 0.0, 0.0, 0.0])
             marks[0] += sign * stratum.floor
             marks[1] += sign * weight * amount
             marks[2] += sign * bool(weight)
+            marks[3] += sign * stratum.unseen * amount
 
     def _release(self, slot: int) -> None:
         key = self._keys[slot]

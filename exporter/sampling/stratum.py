@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from exporter.sampling.slowdown import Served
+
 DbKey = tuple[int, bytes]
 
 # Sums of multiples of a power of two are exact in a float: what is added can be taken away again to the last bit.
@@ -36,7 +38,8 @@ class Piece:
     """What was observed from `start` to `end` (server clock, seconds; never across a whole second).
 
     `cycle` is the time it stands for: its planned length plus the mean gap. `joined`: it goes on where the piece before
-    it ended. `accesses`: (accesses, of which writes) by (db, key); `commands`: commands seen.
+    it ended. `accesses`: (accesses, of which writes) by (db, key); `commands`: commands seen. `served`: what the server
+    counted around it, where it is known.
     """
 
     start: float
@@ -45,6 +48,7 @@ class Piece:
     commands: int
     accesses: Mapping[DbKey, tuple[int, int]]
     joined: bool = False
+    served: Served | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,8 @@ class Stratum:
     the amount; of the squared variance, which gives the fourth moment).
     A single piece has no spread of its own. Then `alone` is the share that was not observed, `variances` are
     `alone` * amount^2, and the window's mean turns them into a distance from it.
-    `poisson` * amount is the least variance; `floor` the largest amount that was dropped.
+    `poisson` * amount is the least variance; `floor` the largest amount that was dropped. `unseen` is the share of the
+    amounts that was not seen but added, because the server does less while we watch.
     """
 
     second: int
@@ -80,6 +85,7 @@ class Stratum:
     alone: float = 0.0
     poisson: float = 0.0
     floor: float = 0.0
+    unseen: float = 0.0
     variances: array[float] = field(default_factory=lambda: array("f"))
     shapes: array[int] = field(default_factory=lambda: array("B"))
     slots: array[int] = field(default_factory=lambda: array("H"))
@@ -109,6 +115,7 @@ class OpenSecond:
         self._cycles: list[float] = []
         self._commands: list[int] = []
         self._counts: list[int] = []
+        self._served: list[Served | None] = []
         self._unbroken = True
         self._runs = False
         self._last = float(second)
@@ -125,6 +132,7 @@ class OpenSecond:
         if not (piece.joined and self._lengths and 0.0 in (length, self._lengths[-1])):
             for column in (self._lengths, self._cycles, self._commands, self._counts):
                 column.append(0)
+            self._served.append(piece.served)
         self._lengths[-1] += length
         self._cycles[-1] += length if piece.joined else max(piece.cycle, length)
         self._commands[-1] += piece.commands
@@ -143,7 +151,7 @@ class OpenSecond:
         extent = observed if self._unbroken else self._extent(observed)
         if extent - observed < _JOINT_SECONDS:
             return self._exact(observed), list(self._seen)
-        spread = _Spread(self._lengths, self._cycles, extent)
+        spread = _Spread(self._lengths, self._cycles, extent, self._served)
         stratum = Stratum(
             second=self.second,
             extent=extent,
@@ -155,7 +163,8 @@ class OpenSecond:
             writes=array("B"),
             exact=False,
             alone=rounded(spread.missed, VARIANCE_GRAIN) if len(self._lengths) == 1 else 0.0,
-            poisson=rounded(spread.missed * extent / observed, VARIANCE_GRAIN),
+            poisson=rounded(spread.missed * extent / observed * spread.speed, VARIANCE_GRAIN),
+            unseen=max(0.0, rounded(1.0 - 1.0 / spread.speed, VARIANCE_GRAIN)),
         )
         spread.fill(stratum, self._seen.values())
         return stratum, list(self._seen)
@@ -190,16 +199,38 @@ class _Spread:
 
     Piece b with share p = cycle / sum of cycles and length o turns a count n into the amount k*n, k = extent * p / o.
     A key's amount is A = sum(k*n), its deviations are k*n - p*A (n = 0 where it was not seen).
+
+    Where watching slows the server, the amounts are those of a ratio estimator (Cochran, 6.3): all are multiplied by
+    `speed`, the server's own commands per second over those of the bursts, and each piece is expected to have the share
+    of commands that it had, instead of p.
     """
 
-    def __init__(self, lengths: Sequence[float], cycles: Sequence[float], extent: float) -> None:
+    def __init__(
+        self, lengths: Sequence[float], cycles: Sequence[float], extent: float, served: Sequence[Served | None]
+    ) -> None:
         total, pieces = sum(cycles), len(lengths)
-        self._shares = [cycle / total for cycle in cycles]
-        self._worth = [extent * p / o if o else 0.0 for p, o in zip(self._shares, lengths, strict=True)]
+        planned = self._shares = [cycle / total for cycle in cycles]
+        self.speed = self._compare(lengths, served)
+        self._worth = [extent * p / o * self.speed if o else 0.0 for p, o in zip(planned, lengths, strict=True)]
         self._squares = sum(p * p for p in self._shares)
         self._fourths = sum(p**4 for p in self._shares)
         self.missed = 1.0 - sum(lengths) / extent
         self._factor = self.missed * pieces / (pieces - 1) if pieces > 1 else 0.0
+
+    def _compare(self, lengths: Sequence[float], served: Sequence[Served | None]) -> float:
+        """Return how much faster the server is on average than while we watch; where it is, change the shares."""
+        known = [(p, o, one) for p, o, one in zip(self._shares, lengths, served, strict=True) if one is not None and o]
+        if 2 * sum(one.slowed for _, _, one in known) <= len(lengths):
+            return 1.0
+        seen = sum(p * one.watched / o for p, o, one in known)
+        span, weight = sum(one.span for _, _, one in known), sum(p for p, _, _ in known)
+        if seen <= 0.0 or span <= 0.0:
+            return 1.0
+        self._shares = [
+            p if one is None or not o else p / o * one.watched * weight / seen
+            for p, o, one in zip(self._shares, lengths, served, strict=True)
+        ]
+        return sum(one.commands for _, _, one in known) / span / (seen / weight) or 1.0
 
     def moments(self, counts: Sequence[int]) -> Moments:
         """Estimate what is counted in every piece."""

@@ -234,8 +234,10 @@ class Window:
         sums, frame = self._ledger.sums(slot), self._frame
         found = self._interval(sums)
         hidden = max(0.0, frame.floor - sums.covered) / frame.span if frame.floor else 0.0
+        # Not every client need be slower while we watch: the interval reaches down to what was really seen.
+        low = max(0.0, found.low - sums.unseen / frame.span) if sums.unseen else found.low
         writes = min(found.rate, sums.writes / frame.span)
-        return KeyEstimate(*self._ledger.key(slot), found.rate, found.low, found.high + hidden, writes)
+        return KeyEstimate(*self._ledger.key(slot), found.rate, low, found.high + hidden, writes)
 
     def _overall(self, moments: Sequence[Moments]) -> Estimate:
         """Estimate what is counted in every stratum, from each stratum's own moments."""

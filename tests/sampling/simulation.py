@@ -11,16 +11,18 @@ import random
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from exporter.config import Sampling
 from exporter.monitor.governor import Governor, Plan
 from exporter.monitor.session import Outcome, Slice
+from exporter.sampling.slowdown import Slowdown
 from exporter.sampling.window import Piece, Window
 from tests.monitor.test_governor import STATUS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from exporter.sampling.window import KeyEstimate
     from tests.scenarios import Scenario, Stream
@@ -60,9 +62,9 @@ class Arrivals:
             self._second, self._segments = second, self._stream.segments(self._seed, second)
         return self._share * sum(max(0.0, min(end, b) - max(start, a)) * rate for a, b, rate in self._segments)
 
-    def count(self, start: float, end: float) -> int:
-        """Draw the number in [start, end)."""
-        mean = self.expected(start, end)
+    def count(self, start: float, end: float, slowed: float = 1.0) -> int:
+        """Draw the number in [start, end), where only the share `slowed` gets through."""
+        mean = slowed * self.expected(start, end)
         return poisson(self._rng, mean) if mean else 0
 
 
@@ -81,14 +83,31 @@ class Judgement:
 
 
 class Simulation:
-    """One scenario, sampled from second 0 on."""
+    """One scenario, sampled from second 0 on.
 
-    def __init__(self, scenario: Scenario, seed: int, sampling: Sampling | None = None) -> None:
+    `slowed`: while a burst is on, the streams of these names get only this share of their commands through.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        sampling: Sampling | None = None,
+        slowed: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         self.rng = random.Random(seed)
         self.window = Window(WINDOW)
-        self.governor = Governor(sampling or Sampling(), (sampling or Sampling()).events_per_second)
+        self.governor = Governor(sampling or Sampling())
+        self.slowdown = Slowdown()
         self.outcomes: dict[Outcome, int] = {}
         self.events = 0
+        self._slowed = {
+            (0, key): slowed[stream.name]
+            for stream in scenario.streams
+            if stream.name in slowed
+            for key in ([stream.name.encode()] if stream.weights else stream.keys)
+        }
+        self._served = 0
         self._keys = {
             (0, key): Arrivals(replace(stream, name=key.decode()), 1 / len(stream.keys), seed)
             for stream in scenario.streams
@@ -116,13 +135,16 @@ class Simulation:
     def _pass(self, until: float) -> None:
         """Let time pass unseen."""
         for start, end in _by_second(self.now, until):
-            self._observe(start, end)
+            self._observe(start, end, {})
             self._judge(end)
         self.now = until
 
-    def _observe(self, start: float, end: float) -> dict[tuple[int, bytes], int]:
+    def _observe(
+        self, start: float, end: float, slowed: Mapping[tuple[int, bytes], float]
+    ) -> dict[tuple[int, bytes], int]:
         """Count what happens in a part of one second."""
-        counts = {key: arrivals.count(start, end) for key, arrivals in self._keys.items()}
+        counts = {key: arrivals.count(start, end, slowed.get(key, 1.0)) for key, arrivals in self._keys.items()}
+        self._served += sum(counts.values())
         for (_, key), count in counts.items():
             self._truth[int(start) // WINDOW, key] += count
         return counts
@@ -140,11 +162,11 @@ class Simulation:
 
     def _burst(self, plan: Plan) -> None:
         """Observe until the plan or a limit ends it, as the session does, and count it as the sampler does."""
-        start, lines, outcome = self.now, 0, Outcome.COMPLETE
+        start, lines, outcome, before = self.now, 0, Outcome.COMPLETE, self._served
         until = start + plan.seconds + (0.0 if plan.joined else self.rng.uniform(0.5, 1.5) * OVERHEAD_SECONDS)
         seen: list[tuple[float, float, dict[tuple[int, bytes], int]]] = []
         for begin, end in self._steps(start, until, plan.limits.events):
-            counts = self._observe(begin, end)
+            counts = self._observe(begin, end, self._slowed)
             seen.append((begin, end, counts))
             lines += sum(counts.values())
             self.now = end
@@ -153,13 +175,16 @@ class Simulation:
                 break
         observed = self.now - start
         cycle = observed if plan.joined else plan.cycle * min(1.0, observed / plan.seconds)
+        served = self.slowdown.learn(start, self.now, None if plan.joined else (before, self._served))
         for second in sorted({int(begin) for begin, _, _ in seen}):
             parts = [part for part in seen if int(part[0]) == second]
             begin, end = parts[0][0], parts[-1][1]
             accesses = {key: (sum(c[key] for _, _, c in parts), 0) for key in self._keys}
             accesses = {key: both for key, both in accesses.items() if both[0]}
             commands = sum(count for count, _ in accesses.values())
-            self.window.add(Piece(begin, end, cycle * (end - begin) / observed, commands, accesses, plan.joined))
+            share = (end - begin) / observed
+            part = served.part(share) if served else None
+            self.window.add(Piece(begin, end, cycle * share, commands, accesses, plan.joined, part))
             self._judge(end)
         self.governor.learn(plan, Slice(b"", start, self.now, lines, lines * LINE_BYTES, 0.0, outcome))
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1

@@ -45,7 +45,7 @@ def watch(scenario: Scenario, windows: int, seed: int = 7) -> list[Judgement]:
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_intervals_cover(name: str) -> None:
     """In each of the five scenarios at least 90 % of the intervals hold what the key really did."""
-    assert coverage(watch(SCENARIOS[name], 15)) >= 0.90
+    assert coverage(watch(SCENARIOS[name], 12)) >= 0.90
 
 
 @pytest.mark.slow
@@ -62,7 +62,7 @@ def test_intervals_cover_over_many_windows(name: str) -> None:
 
 def test_bursts_that_follow_the_load_do_not_bias() -> None:
     """Burst lengths shrink when the load grows; keys that live only then, or never then, are estimated alike."""
-    judgements = watch(SCENARIOS["swinging load"], 20)
+    judgements = watch(SCENARIOS["swinging load"], 12)
     for group in (b"always", b"high", b"low"):
         those = [one for one in judgements if one.key.startswith(group)]
         assert abs(bias(those)) <= 0.015, group
@@ -74,7 +74,7 @@ def test_a_clump_that_was_seen_is_not_believed_too_much(length: float) -> None:
     """A key whose minute is one clump, in which one burst fell by luck: its interval knows that this may be luck."""
     clumps = [once_in(60, 5 * n + 1, 25_000, length) for n in range(10)]
     streams = [Stream(f"h{n}", [b"h:%d" % n], clump) for n, clump in enumerate(clumps)]
-    judgements = watch(Scenario([background(45_000, 100), *streams]), 20)
+    judgements = watch(Scenario([background(45_000, 100), *streams]), 10)
     assert coverage([one for one in judgements if one.said is not None]) >= 0.90
 
 
@@ -92,6 +92,6 @@ def test_small_traffic_is_exact_through_the_governor() -> None:
 def test_a_key_seen_once_is_covered() -> None:
     """Rare keys, most of them seen once in a minute or not at all: those that are named have an interval that holds."""
     rare = Scenario([background(50_000, 100), Stream("rare", named("rare", 40), steady(4.0))])
-    judgements = [one for one in watch(rare, 15) if one.said is not None]
-    assert len(judgements) > 100
+    judgements = [one for one in watch(rare, 6) if one.said is not None]
+    assert len(judgements) > 50
     assert coverage(judgements) >= 0.90
