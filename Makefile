@@ -29,7 +29,7 @@ check: $(VENV)/.test ## ruff, mypy, the layers of the imports
 	@$(BIN)/lint-imports
 
 bench: $(VENV)/.test ## every benchmark, one line of JSON each
-	@for file in benchmarks/[a-z]*.py; do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" | tail -n 1; done
+	@for file in $$(grep -l '^if __name__' benchmarks/*.py); do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" | tail -n 1; done
 
 soak: $(VENV)/.test ## the long tests
 	@$(BIN)/python -m pytest -q -m slow --timeout 7200
