@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak clean
+.PHONY: help run test check bench docs soak clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -30,6 +30,9 @@ check: $(VENV)/.test ## ruff, mypy, the layers of the imports
 
 bench: $(VENV)/.test ## every benchmark, one line of JSON each
 	@for file in $$(grep -l '^if __name__' benchmarks/*.py); do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" | tail -n 1; done
+
+docs: $(VENV)/.test ## write config.yaml, docs/configuration.md and docs/metrics.md anew from the code
+	@UPDATE=1 $(BIN)/python -m pytest -q tests/config/test_reference.py tests/views/test_reference.py
 
 soak: $(VENV)/.test ## the long tests
 	@$(BIN)/python -m pytest -q -m slow --timeout 7200

@@ -4,94 +4,33 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 
-from exporter.serverstats import (
-    BufferLimit,
-    Histogram,
-    LatencySpike,
-    Limits,
-    SentinelDetails,
-    ServerStats,
-    Slowlog,
-)
 from exporter.views.exposition import Format
 from exporter.views.families import Collect
 from exporter.views.metrics import MetricsView
 from exporter.views.reading import Moment, read
-from tests.captured import DATA, KINDS, captured_text, stats_of
+from tests.captured import DATA, KINDS, captured_text
 from tests.parity import label_names, series
 from tests.views import shop
+from tests.views.everything import MORE, answered
 
-# A replica of a master that has a replica itself, in a cluster, and a Sentinel too: no server is all of that at once.
-EVERYTHING = b"""
-role:slave
-master_host:10.0.0.9
-master_port:6379
-master_link_status:up
-master_last_io_seconds_ago:1
-master_sync_in_progress:0
-slave_repl_offset:14
-slave_priority:100
-slave_read_only:1
-slave0:ip=10.0.0.7,port=6380,state=online,offset=28,lag=1
-sentinel_masters:1
-sentinel_tilt:0
-sentinel_running_scripts:0
-sentinel_scripts_queue_length:0
-sentinel_simulate_failure_flags:0
-master0:name=main,status=ok,address=10.0.0.9:6379,slaves=1,sentinels=3
-"""
-CLUSTER = dict.fromkeys(
-    [
-        "cluster_slots_assigned",
-        "cluster_slots_ok",
-        "cluster_slots_pfail",
-        "cluster_slots_fail",
-        "cluster_known_nodes",
-        "cluster_size",
-        "cluster_current_epoch",
-        "cluster_my_epoch",
-        "cluster_stats_messages_sent",
-        "cluster_stats_messages_received",
-        "cluster_stats_messages_ping_sent",
-        "cluster_stats_messages_ping_received",
-        "cluster_stats_messages_pong_sent",
-        "cluster_stats_messages_pong_received",
-        "cluster_stats_messages_meet_received",
-        "cluster_stats_messages_auth-req_sent",
-    ],
-    "5",
-) | {"cluster_state": "ok"}
-NUMBERS = ("io-threads", "maxclients", "maxmemory", "repl-backlog-size", "databases")
-LIMITS = Limits(dict.fromkeys(NUMBERS, 16.0), (BufferLimit("normal", 32e6, 16e6, 10.0),))
-SETTINGS = (
-    "quorum", "failover-timeout", "parallel-syncs", "down-after-milliseconds", "config-epoch", "last-ok-ping-reply",
-)  # fmt: skip
-MESSAGE = "OK 3 usable Sentinels. Quorum and failover authorization can be reached"
-SENTINEL = SentinelDetails("main", "10.0.0.9:6379", True, MESSAGE, dict.fromkeys(SETTINGS, 250.0), 3, 1)
+if TYPE_CHECKING:
+    from exporter.serverstats import ServerStats
 
 
 def everything(kind: str) -> ServerStats:
     """A captured INFO, and an answer to every question."""
-    return stats_of(
-        captured_text(kind) + EVERYTHING,
-        started_at=1_700_000_000.0,
-        limits=LIMITS,
-        cluster=CLUSTER,
-        slowlog=Slowlog(3.0, 17.0, 0.0125),
-        spikes=(LatencySpike("command", 1_700_000_000.0, 0.3),),
-        histograms={"get": Histogram(7, ((1, 4), (2, 7))), "config|get": Histogram(1, ((16, 1),))},
-        sentinel_details=(SENTINEL,),
-    )
+    return answered(captured_text(kind) + MORE)
 
 
 def scrape(stats: ServerStats, form: Format = Format.TEXT) -> bytes:
     """`/scrape` of a node with these statistics."""
     board = shop.shop_board()
-    board.publish(shop.CACHE, replace(stats, taken_at=shop.NOW.monotonic))
+    board.publish(shop.CACHE, stats)
     return MetricsView().scrape(read(board, shop.shop_config(), shop.NOW)[0], shop.NAMES, form)
 
 

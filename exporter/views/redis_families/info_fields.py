@@ -304,7 +304,7 @@ _MESSAGES = (
 )  # fmt: skip
 """The kinds of messages on the cluster bus (cluster_legacy.c, clusterGetMessageTypeString)."""
 
-_BUS = tuple(
+BUS = tuple(
     Field(f"cluster_stats_messages_{kind}_{way}", f"cluster_stats_messages_{kind.replace('-', '_')}_{way}")
     for kind in _MESSAGES
     for way in ("sent", "received")
@@ -312,5 +312,5 @@ _BUS = tuple(
 
 SECTIONS = (
     section((*(one.row("gauge") for one in GAUGES), *(one.row("counter") for one in COUNTERS))),
-    section(one.row("gauge", cluster=True) for one in (*CLUSTER, *_BUS)),
+    section(one.row("gauge", cluster=True) for one in (*CLUSTER, *BUS)),
 )
