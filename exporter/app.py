@@ -15,7 +15,8 @@ from exporter import __version__
 from exporter.config.endpoint import join
 from exporter.errors import CommandFailed, ConfigError
 from exporter.fleet import Fleet
-from exporter.log import log
+from exporter.guests import Guests
+from exporter.log import correlation, log, setup
 from exporter.schedule import GuardedThread
 from exporter.snapshot import Board
 from exporter.web.server import application, serve
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from exporter.config import Config
+    from exporter.errors import Problem
     from exporter.meters import Meters
+    from exporter.snapshot import Node
+
+GUESTS_SECONDS = 10.0
+"""How often guests that nobody asks for any more are looked for."""
 
 
 class App:
@@ -38,7 +44,10 @@ class App:
         self._fleet = Fleet(self._board, meters)
         self._stop = threading.Event()
         self._hangup = threading.Event()
-        self._reloader = GuardedThread("reload", self._reload_on_hangup, self._stop)
+        self._guests = Guests()
+        self._effective = config
+        self._changing = threading.Lock()
+        self._keeper = GuardedThread("configuration", self._keep_up, self._stop)
 
     def run(self, sock: socket.socket | None = None) -> None:
         """Serve until a signal says stop; everything that was started is ended before this returns.
@@ -54,12 +63,12 @@ class App:
         try:
             signal.signal(signal.SIGHUP, lambda *_: self._hangup.set())
             self._fleet.become(self._config)
-            self._reloader.start()
+            self._meters.config_read(usable=True)
+            self._keeper.start()
             host, port = sock.getsockname()[:2]
             log.info("app.started", "listening", version=__version__, listen=join(host, port),
                      targets=len(self._config.targets))  # fmt: skip
-            app = application(self._board, lambda: self._config, self._meters, self.alive)
-            serve(app, sock)
+            serve(application(self._board, self, self._meters), sock)
         finally:
             # From here on nothing may interrupt the clean end, which is bounded in time.
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -73,29 +82,74 @@ class App:
 
     def alive(self) -> dict[str, bool]:
         """Which of the threads that must always run do."""
-        return {thread.name: thread.is_alive() for thread in (*self._fleet.threads(), self._reloader)}
+        return {thread.name: thread.is_alive() for thread in (*self._fleet.threads(), self._keeper)}
 
-    def reload(self) -> None:
-        """Read the configuration again; if it is unusable the running one stays."""
-        try:
-            config = self._load()
-        except ConfigError as unusable:
-            for problem in unusable.problems:
-                log.error("config.rejected", "the running configuration stays", problem=str(problem))
-            return
-        if config.web != self._config.web:
-            log.warning("config.web_unchanged", "web settings take effect at the next start")
-        self._config = config
-        self._fleet.become(config)
-        log.info("config.reloaded", "configuration reloaded", targets=len(config.targets))
+    def config(self) -> Config:
+        """Return the configuration of the moment, guests among its targets."""
+        return self._effective
 
-    def _reload_on_hangup(self, stop: threading.Event) -> None:
-        while True:
-            self._hangup.wait()
+    def reload(self) -> tuple[Problem, ...]:
+        """Read the configuration again and apply it; if it is unusable the running one stays, and the problems say why.
+
+        What is applied is applied as a whole, and targets that do not change keep what is known of them.
+        """
+        with self._changing, correlation():
+            try:
+                config = self._load()
+                self._fleet.check(config)
+            except ConfigError as unusable:
+                self._meters.config_read(usable=False)
+                for problem in unusable.problems:
+                    log.error("config.rejected", "the running configuration stays", problem=str(problem))
+                return unusable.problems
+            if config.web.listen != self._config.web.listen:
+                log.warning("config.listen_unchanged", "web.listen takes effect at the next start")
+            if config.log != self._config.log:
+                setup(config.log.level, config.log.format, self._meters.log_event)
+            self._guests.retain(config, time.monotonic())
+            self._config, self._effective = config, self._with_guests(config)
+            self._fleet.become(self._effective)
+            self._meters.config_read(usable=True)
+            log.info("config.reloaded", "configuration reloaded", targets=len(config.targets))
+        return ()
+
+    def admit(self, url: str) -> Node | None:
+        """Watch a server that is not configured, if `web.scrape_allow` lets it in."""
+        with self._changing:
+            before = self._guests.targets
+            target = self._guests.admit(url, self._config, time.monotonic())
+            if target is None:
+                return None
+            if target not in before:
+                log.info("guest.admitted", "a server that is not configured is watched for a while", addr=target.name)
+                self._effective = self._with_guests(self._config)
+                self._fleet.add(target, self._config.keys)
+            return next(iter(self._fleet.nodes(target.name)), None)
+
+    def _with_guests(self, config: Config) -> Config:
+        return config.model_copy(update={"targets": (*config.targets, *self._guests.targets)})
+
+    def _keep_up(self, stop: threading.Event) -> None:
+        """Reload at SIGHUP, and now and then see guests off."""
+        while not stop.is_set():
+            asked = self._hangup.wait(GUESTS_SECONDS)
             self._hangup.clear()
             if stop.is_set():
                 return
-            self.reload()
+            if asked:
+                self.reload()
+            else:
+                self._see_off()
+
+    def _see_off(self) -> None:
+        with self._changing:
+            before = {target.name for target in self._guests.targets}
+            self._guests.retain(self._config, time.monotonic())
+            gone = before - {target.name for target in self._guests.targets}
+            if gone:
+                self._effective = self._with_guests(self._config)
+                self._fleet.drop(gone)
+                log.info("guest.left", "servers that nobody asks for any more are not watched", count=len(gone))
 
 
 def listening_socket(config: Config) -> socket.socket:

@@ -135,12 +135,15 @@ def _ops(text: str) -> int:
 def _load(options: argparse.Namespace) -> Config:
     from exporter.config import load  # noqa: PLC0415 - `analyze` needs no configuration
 
-    return load(
+    config = load(
         options.config,
         redis_url=getattr(options, "redis_url", None),
         listen=getattr(options, "listen", None),
         environ=os.environ,
     )
+    if not options.debug:
+        return config
+    return config.model_copy(update={"log": config.log.model_copy(update={"level": "debug"})})
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -155,7 +158,7 @@ def _run(options: argparse.Namespace, config: Config, sock: socket.socket | None
 
     _leave_in_order()
     meters = Meters(__version__)
-    setup("debug" if options.debug else config.log.level, config.log.format, meters.log_event)
+    setup(config.log.level, config.log.format, meters.log_event)
     App(lambda: _load(options), config, meters).run(sock)
     return Exit.OK
 

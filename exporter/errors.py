@@ -2,6 +2,7 @@
 
 ExporterError
 ├── ConfigError      the configuration, the command line or a secret file is unusable   exit 2
+├── NoRoom           there are as many guests of `/scrape` as there may be              503
 ├── CommandFailed    a command could not do its work                                    exit 1
 └── NodeError        a Redis or Valkey node did not do what we asked                    redis_down_info
     └── MonitorRefused   MONITOR itself is forbidden, renamed or unsupported            redis_sampling_source_info
@@ -37,6 +38,10 @@ class ConfigError(ExporterError):
     def __init__(self, *problems: Problem) -> None:
         super().__init__("; ".join(map(str, problems)))
         self.problems = problems
+
+
+class NoRoom(ExporterError):
+    """As many servers that are not configured are watched as may be."""
 
 
 class CommandFailed(ExporterError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exporter.config import hash_secret_of
-from exporter.errors import NodeError
+from exporter.errors import ConfigError, NodeError, Problem
 from exporter.keynames import KeyNames
 from exporter.log import log
 from exporter.monitor.governor import Governor
@@ -26,7 +26,7 @@ from exporter.stats.prober import Prober
 from exporter.topology import topology_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from exporter.config import Config, Keys, Target
     from exporter.link import Link
@@ -48,26 +48,75 @@ class Fleet:
         self._meters = meters
         self._watched: dict[str, Watch] = {}
         self._jobs = Jobs(meters)
+        self._scheduled: dict[str, tuple[float, Callable[[], None]]] = {}
         self._safety = Safety(Watchdog(), SharedBudget(0.0))
         self._lock = threading.Lock()
+
+    @staticmethod
+    def check(config: Config) -> None:
+        """See that nothing which `config` names is missing, before anything is changed.
+
+        Raises:
+            ConfigError: something is.
+
+        """
+        try:
+            hash_secret_of(config.keys)
+        except OSError as error:
+            raise ConfigError(Problem("keys.hash_secret_file", f"the file {error.strerror}")) from None
 
     def become(self, config: Config) -> None:
         """Watch exactly the targets of `config`."""
         wanted = {target.name: Order(target, config.keys) for target in config.targets}
         self._safety.budget.resize(config.sampling.total_events_per_second)
         with self._lock:
-            self._jobs.stop()
             gone = [name for name, watch in self._watched.items() if watch.order != wanted.get(name)]
-            for name in gone:
-                self._watched.pop(name).stop()
+            end([self._watched.pop(name) for name in gone])
             for name, order in wanted.items():
                 if name not in self._watched:
-                    self._watched[name] = Watch(order, self._board, self._safety)
-            self._board.keep({node for watch in self._watched.values() for node in watch.nodes})
-            self._jobs = Jobs(self._meters)
-            if config.enrich.enabled:
-                self._jobs.every(config.enrich.interval, "enrich", self.enrich)
-            self._jobs.start()
+                    self._watch(order)
+            self._forget_the_others()
+            self._schedule(config)
+
+    def add(self, target: Target, keys: Keys) -> None:
+        """Watch one more target, or the one of its name by other settings."""
+        with self._lock:
+            if target.name in self._watched:
+                end([self._watched.pop(target.name)])
+                # What was learned by other credentials is no answer to these.
+                self._forget_the_others()
+            self._watch(Order(target, keys))
+            self._forget_the_others()
+
+    def drop(self, names: Collection[str]) -> None:
+        """Watch these targets no longer."""
+        with self._lock:
+            end([self._watched.pop(name) for name in names if name in self._watched])
+            self._forget_the_others()
+
+    def nodes(self, target: str) -> tuple[Node, ...]:
+        """The nodes of one watched target; none if it is not watched."""
+        watch = self._watched.get(target)
+        return watch.nodes if watch else ()
+
+    def _watch(self, order: Order) -> None:
+        self._watched[order.target.name] = Watch(order, self._board, self._safety)
+
+    def _forget_the_others(self) -> None:
+        self._board.keep({node for watch in self._watched.values() for node in watch.nodes})
+
+    def _schedule(self, config: Config) -> None:
+        """Run the jobs of `config`; those that run already are left alone as long as none of them changes."""
+        wanted: dict[str, tuple[float, Callable[[], None]]] = {}
+        if config.enrich.enabled:
+            wanted["enrich"] = (config.enrich.interval, self.enrich)
+        if wanted == self._scheduled:
+            return
+        self._jobs.stop()
+        self._jobs, self._scheduled = Jobs(self._meters), wanted
+        for name, (seconds, work) in wanted.items():
+            self._jobs.every(seconds, name, work)
+        self._jobs.start()
 
     def enrich(self) -> None:
         """Look up what the published keys of every node are."""
@@ -85,8 +134,7 @@ class Fleet:
             for watch in self._watched.values():
                 watch.ask_to_stop()
             self._jobs.stop()
-            for watch in self._watched.values():
-                watch.stop()
+            end(list(self._watched.values()))
             self._watched.clear()
             self._safety.watchdog.close()
 
@@ -97,6 +145,25 @@ class Order:
 
     target: Target
     keys: Keys
+
+
+def end(watches: Collection[Watch]) -> None:
+    """End the threads of these targets, all within the same two times GRACE_SECONDS, and close every link."""
+    for watch in watches:
+        watch.ask_to_stop()
+    threads = [thread for watch in watches for thread in watch.threads]
+    _join(threads)
+    for watch in watches:
+        watch.interrupt()
+    _join(threads)
+    for watch in watches:
+        watch.close()
+
+
+def _join(threads: Collection[GuardedThread]) -> None:
+    until = time.monotonic() + GRACE_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 class Watch:
@@ -127,25 +194,20 @@ class Watch:
                 log.debug("enrich.failed", "keys could not be looked up", addr=fault.addr, reason=fault.reason.value)
 
     def ask_to_stop(self) -> None:
-        """Tell the threads; `stop` waits for them."""
+        """Tell the threads; `end` waits for them."""
         self._stop.set()
         for enricher in self._enrichers:
             enricher.interrupt()
 
-    def stop(self) -> None:
-        """End the threads and close every link; a thread that waits for a hung server is cut off."""
-        self.ask_to_stop()
-        self._join(GRACE_SECONDS)
+    def interrupt(self) -> None:
+        """Cut off whoever still waits for a server that does not answer."""
         for link in self._links:
             link.interrupt()
-        self._join(GRACE_SECONDS)
+
+    def close(self) -> None:
+        """Close what no thread closes; all threads have ended, or are given up."""
         for enricher in self._enrichers:
             enricher.close()
-
-    def _join(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        for thread in self.threads:
-            thread.join(max(0.0, until - time.monotonic()))
 
     def _link(self, node: Node) -> Link:
         link = self._topology.link(node)
@@ -164,7 +226,7 @@ class Watch:
             try:
                 while not stop.is_set():
                     reaper.look(self._report(node, prober))
-                    stop.wait(prober.pause(len(self._board.nodes), self._board.scraped_at))
+                    stop.wait(prober.pause(len(self._board.nodes), self._board.scraped_at(node)))
             finally:
                 prober.close()
 

@@ -48,6 +48,16 @@ class Meters:
         self._log_events = Counter(
             "hotkey_exporter_log_events_total", "Log lines by level.", ["level"], registry=registry
         )
+        self._reloaded = Gauge(
+            "hotkey_exporter_config_last_reload_successful",
+            "1 if the configuration was usable when it was last read, 0 while an older one is kept.",
+            registry=registry,
+        )
+        self._reloaded_at = Gauge(
+            "hotkey_exporter_config_last_reload_success_timestamp_seconds",
+            "When the configuration in use was read.",
+            registry=registry,
+        )
         for level in _LEVELS:  # present from the start: an increase from nothing is invisible to rate()
             self._log_events.labels(level)
         ProcessCollector(registry=registry)
@@ -69,6 +79,12 @@ class Meters:
     def log_event(self, level: str) -> None:
         """Count one log line; `level` in any case."""
         self._log_events.labels(level.lower()).inc()
+
+    def config_read(self, *, usable: bool) -> None:
+        """Note that the configuration was read, and whether it could be used."""
+        self._reloaded.set(int(usable))
+        if usable:
+            self._reloaded_at.set_to_current_time()
 
     def families(self) -> Iterator[Metric]:
         """All families, read now, without the `_created` series: they double the counters and nobody reads them.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from exporter.serverstats import ServerStats
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -163,14 +163,11 @@ V = TypeVar("V", HotKeys, SamplingState, SamplingTotals, Enrichment, NodeStatus,
 
 
 class Board:
-    """The latest snapshot of each kind for each node. Publishing is one assignment; reading never blocks.
-
-    `scraped_at` is when it was last read for Prometheus, so that probes can keep away from that moment.
-    """
+    """The latest snapshot of each kind for each node. Publishing is one assignment; reading never blocks."""
 
     def __init__(self, nodes: tuple[Node, ...] = ()) -> None:
-        self.scraped_at: float | None = None
         self._nodes = nodes
+        self._scraped: dict[Node, float] = {}
         self._latest: dict[tuple[Node, type], Value] = {}
         self._lock = threading.Lock()
 
@@ -190,6 +187,7 @@ class Board:
         with self._lock:
             self._nodes = tuple(node for node in self._nodes if node in nodes)
             self._latest = {key: value for key, value in self._latest.items() if key[0] in nodes}
+            self._scraped = {node: at for node, at in self._scraped.items() if node in nodes}
 
     def publish(self, node: Node, value: Value) -> None:
         """Make `value` the latest of its kind for `node`. What a forgotten node publishes late is dropped."""
@@ -201,3 +199,12 @@ class Board:
         """The latest snapshot of one kind, or None before the first."""
         value = self._latest.get((node, kind))
         return value if isinstance(value, kind) else None
+
+    def scraped(self, nodes: Iterable[Node], now: float) -> None:
+        """Note that these nodes were read for Prometheus."""
+        with self._lock:
+            self._scraped |= dict.fromkeys(nodes, now)
+
+    def scraped_at(self, node: Node) -> float | None:
+        """When a node was last read for Prometheus, so that its probes can keep away from that moment."""
+        return self._scraped.get(node)

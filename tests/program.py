@@ -46,10 +46,10 @@ class Exporter:
         self.port = free_port()
         self._log = directory / f"exporter-{self.port}.log"
         arguments = [sys.executable, "-m", "exporter", command, "--listen", f"127.0.0.1:{self.port}"]
+        self._file = directory / f"exporter-{self.port}.yaml"
         if config is not None:
-            path = directory / f"exporter-{self.port}.yaml"
-            path.write_text(config if isinstance(config, str) else yaml.safe_dump(dict(config)))
-            arguments += ["--config", str(path)]
+            self.configure(config)
+            arguments += ["--config", str(self._file)]
         ours = ("REDIS_URL", "HOTKEY_EXPORTER_")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         environ = {**inherited, **({"REDIS_URL": redis_url} if redis_url else {}), **(env or {})}
@@ -69,6 +69,10 @@ class Exporter:
     def log(self) -> str:
         """Everything it has written to stdout and stderr."""
         return self._log.read_text(errors="replace")
+
+    def configure(self, config: Mapping[str, Any] | str) -> None:
+        """Write its configuration file; SIGHUP makes a running program read it."""
+        self._file.write_text(config if isinstance(config, str) else yaml.safe_dump(dict(config)))
 
     def wait_until(self, path: str = "/-/ready", timeout: float = 10) -> Self:
         """Wait until `path` answers 200."""

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from exporter.config import quantities
+from exporter.config import allow, quantities
 from exporter.config.endpoint import Endpoint, host_and_port, join, parse
 
 TARGET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -60,11 +60,18 @@ def _pattern(value: object) -> str:
     return value
 
 
+def _url_pattern(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be a pattern such as redis://10.0.*:6379")
+    return allow.check(value)
+
+
 Word = BeforeValidator(_word)
 Flag = Annotated[bool, BeforeValidator(quantities.flag)]
 FilePath = Annotated[Path, BeforeValidator(_file_path)]
 Pattern = Annotated[str, BeforeValidator(_pattern)]
 Patterns = tuple[Pattern, ...]
+UrlPattern = Annotated[str, BeforeValidator(_url_pattern)]
 KeyRate = Annotated[float, BeforeValidator(quantities.Rate(1 / 3600, 1e8).read)]
 
 
@@ -247,6 +254,12 @@ class Web(Section):
         default="0.0.0.0:9468",
         description="Where to listen, as HOST:PORT. `0.0.0.0` is every interface, which Prometheus on another host "
         "needs; port 0 is any free port.",
+    )
+    scrape_allow: tuple[UrlPattern, ...] = Field(
+        default=(),
+        description="Patterns of servers, such as `redis://10.0.*:6379`, that `/scrape?target=` may ask for although "
+        "they are not configured; each is then watched for five minutes. Empty: none, so that nobody can make this "
+        "process connect to where they please.",
     )
 
     @property

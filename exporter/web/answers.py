@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from starlette.requests import Request
 
@@ -67,7 +67,7 @@ def all_of(request: Request, header: str) -> str:
     return ",".join(request.headers.getlist(header))
 
 
-def to_json(value: Mapping[str, Any]) -> bytes:
+def to_json(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
     """Write compact UTF-8 JSON and a line feed; whole numbers without a fraction, null for what is no finite number."""
     text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode("utf-8", "replace") + b"\n"

@@ -18,9 +18,9 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from exporter.log import Throttle
 from exporter.views.reading import Moment
 from exporter.web.answers import error, line
+from exporter.web.border import Border, Deadline
 from exporter.web.site import Site
 
 if TYPE_CHECKING:
@@ -28,12 +28,11 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp
 
-    from exporter.config import Config
     from exporter.meters import Meters
     from exporter.snapshot import Board
-    from exporter.views.health import Liveness
+    from exporter.web.daemon import Daemon
 
 REQUEST_SECONDS = 10.0
 """How long a client may take to send one request, from its first byte (or from connecting) to its last."""
@@ -49,18 +48,14 @@ def moment() -> Moment:
     return Moment(time.monotonic(), time.time())
 
 
-def application(
-    board: Board,
-    config_of: Callable[[], Config],
-    meters: Meters,
-    liveness: Callable[[], Liveness],
-    clock: Callable[[], Moment] = moment,
-) -> Starlette:
-    """Build the app. `config_of` gives the configuration of the moment, `liveness` says which threads run."""
-    site = Site(board, config_of, meters, liveness, clock)
+def application(board: Board, daemon: Daemon, meters: Meters, clock: Callable[[], Moment] = moment) -> Starlette:
+    """Build the app: what is known is on the Board, what can be asked of the process is asked of the daemon."""
+    site = Site(board, daemon, meters, clock)
     endpoints = {
         "/": site.page,
         "/metrics": site.metrics,
+        "/scrape": site.scrape,
+        "/sd": site.discovery,
         "/health": site.health,
         "/health/redis": site.health_redis,
         "/health/redis-alerts": site.health_alerts,
@@ -73,7 +68,7 @@ def application(
     routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in endpoints.items()]
     app = Starlette(
         routes=[*routes, Route("/-/reload", site.reload, methods=["POST"])],
-        middleware=[Middleware(Border)],
+        middleware=[Middleware(Border), Middleware(Deadline)],
         exception_handlers={HTTPException: refuse},
     )
     # A redirect would be built from the client's Host header.
@@ -92,31 +87,6 @@ async def refuse(request: Request, refusal: Exception) -> Response:
     if request.scope["path"].startswith(_JSON_PATHS):
         return error(said, refusal.status_code, refusal.headers)
     return line(f"{refusal.status_code}: {said}", refusal.status_code, refusal.headers)
-
-
-class Border:
-    """The border of one request: a fault of ours is answered in one line, and logged, but not at every scrape again."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._log = Throttle()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
-        started = False
-
-        async def noting(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noting)
-        except Exception as fault:  # noqa: BLE001 - the border
-            path = scope["path"]
-            self._log.failure((path, type(fault)), "web.request_failed", "a request failed", fault, path=path)
-            if not started:
-                await line("500: internal error, see the log", 500)(scope, receive, send)
 
 
 class Impatient(H11Protocol):

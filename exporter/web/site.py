@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import re
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,12 @@ from starlette.exceptions import HTTPException
 
 from exporter import __version__
 from exporter.config import hash_secret_of
+from exporter.config.endpoint import join
+from exporter.guests import is_guest
 from exporter.keynames import KeyNames
 from exporter.snapshot import NodeStatus
 from exporter.views import alerts, health, hotkeys
+from exporter.views.discovery import discovery
 from exporter.views.exposition import negotiate
 from exporter.views.families import Collect
 from exporter.views.metrics import MetricsView
@@ -21,6 +25,8 @@ from exporter.views.page import page
 from exporter.views.reading import read
 from exporter.views.status import Build, status
 from exporter.web.answers import HTML, JSON, all_of, answer, line, to_json
+from exporter.web.border import time_limit
+from exporter.web.targets import first_status, node_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,10 +37,14 @@ if TYPE_CHECKING:
     from exporter.config import Config, Keys
     from exporter.meters import Meters
     from exporter.snapshot import Board
-    from exporter.views.health import Liveness
     from exporter.views.reading import Moment
+    from exporter.web.daemon import Daemon
 
 ASSETS = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}
+AUTHORITY = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+PORT = re.compile(r":[0-9]+\Z")
+WAITING_SHARE = 0.7
+"""Of the time limit, for a guest to answer for the first time; the rest is for writing the answer."""
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
@@ -44,15 +54,13 @@ class Site:
     def __init__(
         self,
         board: Board,
-        config_of: Callable[[], Config],
+        daemon: Daemon,
         meters: Meters,
-        liveness: Callable[[], Liveness],
         clock: Callable[[], Moment],
     ) -> None:
         self._board = board
-        self._config_of = config_of
+        self._daemon = daemon
         self._meters = meters
-        self._liveness = liveness
         self._clock = clock
         self._build = Build(__version__, platform.python_version(), clock())
         self._metrics = MetricsView()
@@ -66,27 +74,49 @@ class Site:
     async def metrics(self, request: Request) -> Response:
         """`/metrics`, with `collect[]` and `target`."""
         parameters(request, "target", repeatable=("collect[]",))
-        config, target = self._config_of(), self._target(request)
-        asked = request.query_params.getlist("collect[]")
-        for one in asked:
-            if one not in set(Collect):
-                known = ", ".join(Collect)
-                raise HTTPException(400, f"collect[]: {shorten(one)} is unknown, use one or more of {known}")
+        config, target = self._daemon.config(), self._target(request)
         # The process belongs to no target: two scrapes of two targets should not both count it, unless asked to.
-        collect = frozenset(map(Collect, asked)) or frozenset(Collect) - ({Collect.SELF} if target else set())
+        collect = collected(request) or frozenset(Collect) - ({Collect.SELF} if target else set())
         now = self._clock()
         every = read(self._board, config, now)
-        self._board.scraped_at = now.monotonic
         self._metrics.forget(every)
         readings = tuple(one for one in every if target in {None, one.node.target})
+        self._board.scraped((one.node for one in readings), now.monotonic)
         form = negotiate(all_of(request, "accept"))
         own = self._meters.families() if Collect.SELF in collect else ()
         body = self._metrics.render(readings, self._keynames(config), form, collect, own)
         return await answer(request, body, form.content_type)
 
+    async def scrape(self, request: Request) -> Response:
+        """`/scrape`, with `target` and `collect[]`: one node, under the label sets of redis_exporter."""
+        parameters(request, "target", repeatable=("collect[]",))
+        collect = collected(request) or frozenset(Collect)
+        target = request.query_params.get("target")
+        if not target:
+            raise HTTPException(400, "target: is required, as host:port, as a URL or as the name of a target")
+        node = await node_of(target, self._board, self._daemon)
+        if is_guest(node):
+            await first_status(node, self._board, WAITING_SHARE * time_limit(request.scope))
+        config, now = self._daemon.config(), self._clock()
+        reading = next((one for one in read(self._board, config, now, node.target) if one.node == node), None)
+        if reading is None:
+            raise HTTPException(503, "target: has just been removed from the configuration")
+        self._board.scraped((node,), now.monotonic)
+        form = negotiate(all_of(request, "accept"))
+        body = self._metrics.scrape(reading, self._keynames(config), form, collect)
+        return await answer(request, body, form.content_type)
+
+    async def discovery(self, request: Request) -> Response:
+        """`/sd`: for Prometheus' `http_sd_configs`."""
+        parameters(request)
+        readings = read(self._board, self._daemon.config(), self._clock())
+        # Who discovers a guest would scrape it for ever, and so it would never leave.
+        configured = tuple(reading for reading in readings if not is_guest(reading.node))
+        return await answer(request, to_json(discovery(configured, authority(request))), JSON)
+
     async def page(self, request: Request) -> Response:
         """`/`: the page."""
-        config, now = self._config_of(), self._clock()
+        config, now = self._daemon.config(), self._clock()
         names, readings = self._keynames(config), read(self._board, config, now)
         active = alerts.active(readings, config, names)
         return await answer(request, page(readings, active, names, now, __version__, self._urls), HTML)
@@ -102,7 +132,7 @@ class Site:
     async def hotkeys(self, request: Request) -> Response:
         """`/api/v1/hotkeys`, with `limit`, `target` and `db`."""
         parameters(request, "limit", "target", "db")
-        config, now, target = self._config_of(), self._clock(), self._target(request)
+        config, now, target = self._daemon.config(), self._clock(), self._target(request)
         limit = whole(request, "limit", 1, hotkeys.MOST_KEYS)
         db = whole(request, "db", 0, 2**31 - 1)
         readings = read(self._board, config, now, target)
@@ -113,13 +143,13 @@ class Site:
     async def status(self, request: Request) -> Response:
         """`/api/v1/status`."""
         parameters(request)
-        config, now = self._config_of(), self._clock()
+        config, now = self._daemon.config(), self._clock()
         readings = read(self._board, config, now)
-        return await answer(request, to_json(status(readings, config, self._liveness(), self._build, now)), JSON)
+        return await answer(request, to_json(status(readings, config, self._daemon.alive(), self._build, now)), JSON)
 
     async def health(self, request: Request) -> Response:
         """`/health`: 503 when a part of this process has ended."""
-        liveness = self._liveness()
+        liveness = self._daemon.alive()
         uptime = self._clock().monotonic - self._build.started.monotonic
         body = to_json(health.process(liveness, __version__, uptime))
         return await answer(request, body, JSON, 200 if all(liveness.values()) else 503)
@@ -127,7 +157,7 @@ class Site:
     async def health_redis(self, request: Request) -> Response:
         """`/health/redis`, with `target`: 503 when a target is down."""
         parameters(request, "target")
-        config, now, target = self._config_of(), self._clock(), self._target(request)
+        config, now, target = self._daemon.config(), self._clock(), self._target(request)
         readings = read(self._board, config, now, target)
         down = health.down_targets(readings, config, target)
         body = to_json(health.redis(readings, self._keynames(config), now, down))
@@ -136,7 +166,7 @@ class Site:
     async def health_alerts(self, request: Request) -> Response:
         """`/health/redis-alerts`, with `target`."""
         parameters(request, "target")
-        config, now, target = self._config_of(), self._clock(), self._target(request)
+        config, now, target = self._daemon.config(), self._clock(), self._target(request)
         active = alerts.active(read(self._board, config, now, target), config, self._keynames(config))
         return await answer(request, to_json(alerts.answer(active, now)), JSON)
 
@@ -155,7 +185,7 @@ class Site:
 
     def _target(self, request: Request) -> str | None:
         name = request.query_params.get("target")
-        if name is not None and all(name != one.name for one in self._config_of().targets):
+        if name is not None and all(name != one.name for one in self._daemon.config().targets):
             raise HTTPException(404, f"target: {shorten(name)} is not configured")
         return name
 
@@ -164,6 +194,14 @@ class Site:
         if self._names is None or self._names[0] is not config.keys:
             self._names = (config.keys, KeyNames.of(config.keys, hash_secret_of(config.keys)))
         return self._names[1]
+
+
+def authority(request: Request) -> str:
+    """Say the `host:port` at which the client reached this process, as it says itself; otherwise as the socket does."""
+    host = request.headers.get("host", "")
+    if AUTHORITY.fullmatch(host):
+        return host if PORT.search(host) else f"{host}:{443 if request.scope['scheme'] == 'https' else 80}"
+    return join(*request.scope["server"])
 
 
 def parameters(request: Request, *once: str, repeatable: tuple[str, ...] = ()) -> None:
@@ -176,6 +214,16 @@ def parameters(request: Request, *once: str, repeatable: tuple[str, ...] = ()) -
         if name in seen and name not in repeatable:
             raise HTTPException(400, f"{name}: given more than once")
         seen.add(name)
+
+
+def collected(request: Request) -> frozenset[Collect]:
+    """Read `collect[]`; empty where it is not given."""
+    asked = request.query_params.getlist("collect[]")
+    for one in asked:
+        if one not in set(Collect):
+            known = ", ".join(Collect)
+            raise HTTPException(400, f"collect[]: {shorten(one)} is unknown, use one or more of {known}")
+    return frozenset(map(Collect, asked))
 
 
 def whole(request: Request, name: str, least: int, most: int) -> int | None:

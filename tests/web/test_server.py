@@ -11,16 +11,19 @@ import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families as text_families
+from starlette.requests import Request
 
 from exporter.log import setup
 from exporter.meters import Meters
-from exporter.snapshot import Board
+from exporter.snapshot import Board, Node
 from exporter.web.answers import SECURITY_HEADERS, accepts_gzip, to_json
 from exporter.web.server import application
+from exporter.web.site import authority
 from tests.views import shop
+from tests.web.daemon import FakeDaemon
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from starlette.applications import Starlette
 
@@ -28,13 +31,10 @@ if TYPE_CHECKING:
 
 
 def shop_app(
-    board: Board | None = None, *, alive: Mapping[str, bool] | None = None, clock: Any = lambda: shop.NOW
+    board: Board | None = None, *, daemon: FakeDaemon | None = None, clock: Any = lambda: shop.NOW
 ) -> Starlette:
     """The application on the shop's Board."""
-    config = shop.shop_config()
-    return application(
-        board or shop.shop_board(), lambda: config, Meters("0.1.0"), lambda: alive or {"prober": True}, clock
-    )
+    return application(board or shop.shop_board(), daemon or FakeDaemon(), Meters("0.1.0"), clock)
 
 
 def ask(path: str, method: str = "GET", app: Starlette | None = None, **headers: str) -> httpx.Response:
@@ -111,6 +111,19 @@ REFUSED = [
     ("/api/v1/status?x=1", 400, "parameter 'x' is unknown here; known: none"),
     ("/health/redis?target=nobody", 404, "target: 'nobody' is not configured"),
     ("/health/redis-alerts?target=nobody", 404, "target: 'nobody' is not configured"),
+    ("/scrape", 400, "target: is required, as host:port, as a URL or as the name of a target"),
+    ("/scrape?target=", 400, "target: is required"),
+    ("/scrape?target=nobody", 403, "target: not a known node, and no pattern of web.scrape_allow matches it"),
+    ("/scrape?target=redis://u:pa55word@10.9.9.9", 403, "target: not a known node, and no pattern"),
+    ("/scrape?target=redis://u:pa55word@10.9.9.9:x", 400, "target: neither the name of a target nor an address: the"),
+    ("/scrape?target=http://169.254.169.254/latest", 400, "target: neither the name of a target nor an address: the"),
+    ("/scrape?target=file:///etc/passwd", 400, "target: neither the name of a target nor an address: the scheme"),
+    ("/scrape?target=unix:///etc/passwd", 403, "target: not a known node, and no pattern"),
+    ("/scrape?target=a%0Ab", 400, "target: neither the name of a target nor an address: the URL holds a space or a"),
+    ("/scrape?target=cache&target=queue", 400, "target: given more than once"),
+    ("/scrape?target=cache&collect[]=hot", 400, "collect[]: 'hot' is unknown"),
+    ("/scrape?target=cache&check-keys=x", 400, "parameter 'check-keys' is unknown here; known: target, collect[]"),
+    ("/sd?target=cache", 400, "parameter 'target' is unknown here; known: none"),
     ("/nothing", 404, "nothing here: /nothing"),
     ("/metrics/", 404, "nothing here: /metrics/"),
     ("/a%0Ab%3Cscript%3E", 404, "nothing here: /a%0Ab%3Cscript%3E"),
@@ -158,8 +171,42 @@ def test_reload_over_http_is_forbidden() -> None:
     assert "SIGHUP" in reply.text
 
 
-PATHS = ["/", "/metrics", "/health", "/health/redis", "/health/redis-alerts", "/api/v1/hotkeys", "/api/v1/status",
-         "/-/healthy", "/-/ready", "/assets/page.css", "/nothing"]  # fmt: skip
+def test_discovery_leads_every_node_back_here() -> None:
+    """One entry per node, with the node as `target` of `/scrape` here, and its own `instance`, target, role, labels."""
+    reply = ask("/sd", host="exporter.example:9468")
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "application/json")
+    entries = reply.json()
+    assert [entry["targets"] for entry in entries] == [["exporter.example:9468"]] * 3
+    assert entries[0]["labels"] == {
+        "__metrics_path__": "/scrape", "__param_target": "10.0.0.1:6379", "instance": "10.0.0.1:6379",
+        "target": "cache", "role": "master", "team": "shop", "tier": 'gold "A"',
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("exporter", "exporter:80"), ("[::1]:9468", "[::1]:9468"), ("[::1]", "[::1]:80"), ("10.0.0.9:1", "10.0.0.9:1"),
+     ("a b", "127.0.0.1:9468"), ("x/y", "127.0.0.1:9468"), ('"><script>', "127.0.0.1:9468"), ("", "127.0.0.1:9468")],
+)  # fmt: skip
+def test_discovery_names_us_as_the_client_does(host: str, expected: str) -> None:
+    """By the Host header where that is a host; otherwise by the address that was connected to."""
+    headers = [(b"host", host.encode())] if host else []
+    scope = {"type": "http", "scheme": "http", "headers": headers, "server": ("127.0.0.1", 9468)}
+    assert authority(Request(scope)) == expected
+
+
+def test_nodes_at_one_address_are_told_apart_by_target() -> None:
+    """Two targets may lead to the same server; `__param_target` names each once."""
+    config = shop.with_targets(
+        shop.shop_config(), {"name": "a", "url": "redis://u@10.0.0.1"}, {"name": "b", "url": "redis://v@10.0.0.1"}
+    )
+    board = Board((Node("a", "10.0.0.1:6379"), Node("b", "10.0.0.1:6379")))
+    labels = [entry["labels"] for entry in ask("/sd", app=shop_app(board, daemon=FakeDaemon(config))).json()]
+    assert [(one["__param_target"], one["role"]) for one in labels] == [("a", "unknown"), ("b", "unknown")]
+
+
+PATHS = ["/", "/metrics", "/sd", "/health", "/health/redis", "/health/redis-alerts", "/api/v1/hotkeys",
+         "/api/v1/status", "/-/healthy", "/-/ready", "/assets/page.css", "/nothing"]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -249,7 +296,7 @@ def test_json_knows_no_nan() -> None:
 def test_health_follows_the_parts_of_the_process() -> None:
     """200 while all run, 503 with the name of the one that does not."""
     assert ask("/health").status_code == 200
-    reply = ask("/health", app=shop_app(alive={"prober": True, "sampler": False}))
+    reply = ask("/health", app=shop_app(daemon=FakeDaemon(alive={"prober": True, "sampler": False})))
     assert reply.status_code == 503
     assert {"name": "sampler", "alive": False} in reply.json()["parts"]
 
@@ -291,8 +338,8 @@ def test_no_answer_holds_the_password() -> None:
 
 def test_a_reload_changes_the_next_answer() -> None:
     """Privacy that is switched on hides the keys at once, although their fragments were rendered before."""
-    configs = [shop.shop_config()]
-    app = application(shop.shop_board(), lambda: configs[-1], Meters("0.1.0"), dict, lambda: shop.NOW)
+    daemon = FakeDaemon()
+    app, configs = shop_app(daemon=daemon), daemon.configs
     assert "flash-sale:banner" in ask("/metrics", app=app).text
     configs.append(configs[0].model_copy(update={"keys": configs[0].keys.model_copy(update={"privacy": "group"})}))
     for path in ("/metrics", "/", "/api/v1/hotkeys", "/health/redis", "/health/redis-alerts"):
