@@ -86,6 +86,8 @@ def labels(pairs: Iterable[tuple[str, str]]) -> str:
 
 def number(value: float) -> str:
     """Write the shortest text that reads back as the same number; whole numbers without a fraction."""
+    if type(value) is int and -1_000_000_000_000_000 < value < 1_000_000_000_000_000:
+        return str(value)
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
     if value == (whole := int(value)) and abs(whole) < 1_000_000_000_000_000:
@@ -109,9 +111,8 @@ def compose(form: Format, families: Iterable[tuple[Family, Collection[bytes]]]) 
     """Join the answer: each family's header and all of its fragments; nothing for a family without samples."""
     parts: list[bytes] = []
     for family, fragments in families:
-        if any(fragments):
-            parts.append(header(family, form))
-            parts.extend(fragments)
+        if samples := b"".join(fragments):
+            parts += (header(family, form), samples)
     if form is Format.OPENMETRICS:
         parts.append(b"# EOF\n")
     return b"".join(parts)
