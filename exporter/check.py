@@ -32,6 +32,8 @@ _FEATURES = {
     "COMMAND": ("COMMAND", "COUNT"),
     "CLIENT INFO": ("CLIENT", "INFO"),
     "MEMORY USAGE": ("MEMORY", "USAGE", "hotkey-exporter:check"),
+    "SCAN": ("SCAN", "0", "COUNT", "1"),
+    "TIME": ("TIME",),
 }
 _QUEUED = {
     "TYPE": ("TYPE", "hotkey-exporter:check"),
@@ -43,7 +45,9 @@ _MEANING = {
     "RESET": "keeping the connection between bursts",
     "COMMAND": "key positions as this server defines them (else the built-in table)",
     "CLIENT INFO": "telling our own commands from the application's behind NAT",
-    "MEMORY USAGE": "size of hot keys",
+    "MEMORY USAGE": "size of hot keys, key groups and the largest keys",
+    "SCAN": "key groups and the largest keys",
+    "TIME": "measuring what a step through the keys costs the server",
     "TYPE": "type of hot keys",
     "OBJECT ENCODING": "encoding of hot keys",
     "PTTL": "remaining life of hot keys",

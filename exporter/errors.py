@@ -5,7 +5,8 @@ ExporterError
 ├── NoRoom           there are as many guests of `/scrape` as there may be              503
 ├── CommandFailed    a command could not do its work                                    exit 1
 └── NodeError        a Redis or Valkey node did not do what we asked                    redis_down_info
-    └── MonitorRefused   MONITOR itself is forbidden, renamed or unsupported            redis_sampling_source_info
+    ├── MonitorRefused   MONITOR itself is forbidden, renamed or unsupported            redis_sampling_source_info
+    └── ScanRefused      SCAN or what it needs is forbidden or unsupported              redis_keyspace_state_info
 
 Errors of redis-py and of sockets become a NodeError in `topology`, and nowhere else.
 No message ever holds a configured value, a URL or a reply that could carry a secret.
@@ -81,4 +82,12 @@ class MonitorRefused(NodeError):
 
     def __init__(self, addr: str, why: str, detail: str) -> None:
         super().__init__(addr, "MONITOR", DownReason.NOPERM, detail)
+        self.why = why
+
+
+class ScanRefused(NodeError):
+    """The node answers, but not to SCAN; `why` is a value of `redis_keyspace_state_info{reason}`."""
+
+    def __init__(self, addr: str, act: str, why: str) -> None:
+        super().__init__(addr, act, DownReason.NOPERM, why)
         self.why = why

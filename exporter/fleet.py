@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from exporter.config import hash_secret_of
@@ -20,7 +21,9 @@ from exporter.monitor.shares import SharedBudget
 from exporter.monitor.watchdog import Watchdog
 from exporter.sampling.enrich import Enricher
 from exporter.sampling.hotkeys import Safety, Sampler
-from exporter.schedule import GuardedThread, Jobs
+from exporter.sampling.keyspace import KeyspaceSampler
+from exporter.sampling.scan import Pace, Scanner
+from exporter.schedule import GuardedThread, Jobs, Turns
 from exporter.snapshot import Board, Node, NodeStatus
 from exporter.stats.prober import Prober
 from exporter.topology import topology_of
@@ -28,13 +31,15 @@ from exporter.topology import topology_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from exporter.config import Config, Keys, Target
+    from exporter.config import Config, Keys, Keyspace, Target
     from exporter.link import Link
     from exporter.meters import Meters
     from exporter.topology import Topology
 
 GRACE_SECONDS = 1.0
 """How long threads get to end by themselves before their sockets are shut."""
+SCAN_CPU_SHARE = 0.1
+"""The part of one core that all scanning together may take."""
 
 
 class Fleet:
@@ -50,6 +55,7 @@ class Fleet:
         self._jobs = Jobs(meters)
         self._scheduled: dict[str, tuple[float, Callable[[], None]]] = {}
         self._safety = Safety(Watchdog(), SharedBudget(0.0))
+        self._pace = Pace(SCAN_CPU_SHARE)
         self._lock = threading.Lock()
 
     @staticmethod
@@ -67,7 +73,7 @@ class Fleet:
 
     def become(self, config: Config) -> None:
         """Watch exactly the targets of `config`."""
-        wanted = {target.name: Order(target, config.keys) for target in config.targets}
+        wanted = {target.name: Order(target, config.keys, config.keyspace) for target in config.targets}
         self._safety.budget.resize(config.sampling.total_events_per_second)
         with self._lock:
             gone = [name for name, watch in self._watched.items() if watch.order != wanted.get(name)]
@@ -100,7 +106,7 @@ class Fleet:
         return watch.nodes if watch else ()
 
     def _watch(self, order: Order) -> None:
-        self._watched[order.target.name] = Watch(order, self._board, self._safety)
+        self._watched[order.target.name] = Watch(order, self._board, self._safety, self._meters, self._pace)
 
     def _forget_the_others(self) -> None:
         self._board.keep({node for watch in self._watched.values() for node in watch.nodes})
@@ -145,6 +151,7 @@ class Order:
 
     target: Target
     keys: Keys
+    keyspace: Keyspace | None = None
 
 
 def end(watches: Collection[Watch]) -> None:
@@ -167,12 +174,14 @@ def _join(threads: Collection[GuardedThread]) -> None:
 
 
 class Watch:
-    """One target being watched: a prober and a sampler thread for each node, and an enricher."""
+    """One target being watched: a prober and a sampler thread for each node, an enricher, and a thread that scans."""
 
-    def __init__(self, order: Order, board: Board, safety: Safety) -> None:
+    def __init__(self, order: Order, board: Board, safety: Safety, meters: Meters, pace: Pace) -> None:
         self.order = order
         self._board = board
         self._safety = safety
+        self._meters = meters
+        self._pace = pace
         self._stop = threading.Event()
         self._topology: Topology = topology_of(order.target)
         self._links: list[Link] = []
@@ -180,6 +189,9 @@ class Watch:
         names = KeyNames.of(order.keys, hash_secret_of(order.keys))
         self._enrichers = [Enricher(board, self._link(node), self._topology.own(node)) for node in self.nodes]
         self.threads = [thread for node in self.nodes for thread in self._threads(node, names)]
+        if order.keyspace and order.keyspace.enabled:
+            looks = Turns([self._keyspace(node, names, order.keyspace).steps for node in self.nodes])
+            self.threads.append(GuardedThread(f"keyspace {order.target.name}", looks.run, self._stop))
         for thread in self.threads:
             thread.start()
 
@@ -235,6 +247,11 @@ class Watch:
             GuardedThread(f"prober {label}", probe, self._stop),
             GuardedThread(f"sampler {label}", sampler.run, self._stop),
         )
+
+    def _keyspace(self, node: Node, names: KeyNames, settings: Keyspace) -> KeyspaceSampler:
+        scanner = Scanner(self._link(node), self._topology.own(node), settings, self._pace)
+        measured = partial(self._meters.job, "keyspace")
+        return KeyspaceSampler(self._board, scanner, self.order.target, settings, names, measured)
 
     def _report(self, node: Node, prober: Prober) -> NodeStatus:
         """Publish how the node is, and log when that changes."""

@@ -116,6 +116,7 @@ _EMAIL = re.compile(r"[^@]+@[^@]+\.[^@.]{2,}")
 _LEADING_NUMBER = re.compile(
     r"(?=\{?[0-9A-Za-z]{6})(?!\{?[0-9A-Fa-f]{8,}(?![0-9A-Za-z]))(\{?(?:[A-Za-z][a-z]{2,18}|[A-Z]{3,19}))\d+(?![0-9A-Za-z])"
 )
+_NUMBERED = re.compile(r"((?!v\d|V\d)[A-Za-z]{1,4})\d+")
 _LONG_WORDS = re.compile(r"[A-Za-z][a-z]{2,}(?:[A-Z][a-z]{2,})*|[A-Z]+")
 _WORDLIKE = re.compile(r"[A-Z]?[a-z]+(?:[A-Z][a-z]+)*\d{0,3}|[A-Z]+\d{0,3}")
 _STARS = re.compile(r"\*(?:(?:[^\w*]|_)*\*)+")
@@ -129,7 +130,11 @@ def _fold_token(match: re.Match[str]) -> str:
     if token.isalpha():
         random = len(token) >= 32 or (len(token) >= 20 and not token.islower() and not _LONG_WORDS.fullmatch(token))
         return "*" if random else token
-    return "*" if len(token) >= 6 else token
+    if len(token) >= 6:
+        return "*"
+    if number := _NUMBERED.fullmatch(token):
+        return f"{number[1]}*"
+    return token
 
 
 def _fold_segment(match: re.Match[str]) -> str:

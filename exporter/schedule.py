@@ -6,7 +6,9 @@ next time. Both end at the stop event, which every wait listens to.
 
 from __future__ import annotations
 
+import heapq
 import threading
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from exporter.log import correlation, log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Sequence
 
     from exporter.meters import Meters
 
@@ -52,6 +54,36 @@ class GuardedThread:
             except Exception as error:  # noqa: BLE001 - the border: nothing may silently end a thread
                 log.failure("schedule.thread_failed", "a thread failed and is started again", error, thread=self.name)
                 self._stop.wait(RESTART_SECONDS)
+
+
+class Turns:
+    """Several slow works in one thread, one step of one of them at a time.
+
+    Each work is a generator that does a step and yields the seconds to wait before its next one. One that raises is
+    logged and begins again. `run` is the body of a guarded thread and closes all generators at the stop event.
+    """
+
+    def __init__(self, works: Sequence[Callable[[], Generator[float, None, None]]]) -> None:
+        self._works = works
+
+    def run(self, stop: threading.Event) -> None:
+        """Take turns until `stop`."""
+        running = [work() for work in self._works]
+        due = [(0.0, place) for place in range(len(running))]
+        try:
+            while due and not stop.wait(max(0.0, due[0][0] - time.monotonic())):
+                place = due[0][1]
+                wait = RESTART_SECONDS
+                try:
+                    wait = next(running[place])
+                except Exception as error:  # noqa: BLE001 - the border: one work must not end the others
+                    log.failure("schedule.work_failed", "a work failed and begins again", error)
+                    running[place] = self._works[place]()
+                heapq.heapreplace(due, (time.monotonic() + wait, place))
+            stop.wait()
+        finally:
+            for work in running:
+                work.close()
 
 
 class Jobs:

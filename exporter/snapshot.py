@@ -158,8 +158,71 @@ class NodeStatus:
     interval: float = 1.0
 
 
-Value = HotKeys | SamplingState | SamplingTotals | Enrichment | NodeStatus | ServerStats
-V = TypeVar("V", HotKeys, SamplingState, SamplingTotals, Enrichment, NodeStatus, ServerStats)
+@dataclass(frozen=True, slots=True)
+class GroupLife:
+    """Remaining lives of some keys of a group: the share that expires, and percentiles (seconds) of those that do."""
+
+    keys: int
+    expiring_ratio: float
+    p10: float | None
+    p50: float | None
+    p90: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyGroup:
+    """How many keys of one database belong to a group and how much memory (bytes) they take, with 95 % intervals.
+
+    Memory is None where it may not be asked for, `life` None where no key was.
+    """
+
+    db: int
+    group: str
+    keys: float
+    keys_low: float
+    keys_high: float
+    memory: float | None
+    memory_low: float | None
+    memory_high: float | None
+    life: GroupLife | None
+
+
+@dataclass(frozen=True, slots=True)
+class BigKey:
+    """One of the largest keys; `key` is the raw name."""
+
+    db: int
+    key: bytes
+    type: str
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keyspace:
+    """What a look over a node's keys has found; its oldest observation is of `began` (seconds since 1970)."""
+
+    groups: tuple[KeyGroup, ...]
+    bigkeys: tuple[BigKey, ...]
+    keys_seen: int
+    sampled_ratio: float
+    began: float
+    valid_until: float
+    taken_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeyspaceState:
+    """What the keyspace sampler of a node does: looking, complete, sampled, or why it cannot."""
+
+    reason: str
+    progress_ratio: float
+    looks: int
+    server_seconds: float
+    taken_at: float
+
+
+Value = HotKeys | SamplingState | SamplingTotals | Enrichment | NodeStatus | ServerStats | Keyspace | KeyspaceState
+V = TypeVar("V", HotKeys, SamplingState, SamplingTotals, Enrichment, NodeStatus, ServerStats, Keyspace, KeyspaceState)
 
 
 class Board:

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from exporter.config.endpoint import Endpoint
 from exporter.config.loader import hash_secret_of, load, secret_of
-from exporter.config.settings import Alerts, Config, Enrich, Keys, Log, Override, Sampling, Stats, Target, Tls, Web
+from exporter.config.settings import (
+    Alerts,
+    Config,
+    Enrich,
+    Keys,
+    Keyspace,
+    Log,
+    Override,
+    Sampling,
+    Stats,
+    Target,
+    Tls,
+    Web,
+)
 
 __all__ = [
-    "Alerts", "Config", "Endpoint", "Enrich", "Keys", "Log", "Override", "Sampling", "Stats", "Target", "Tls", "Web",
-    "hash_secret_of", "load", "secret_of",
+    "Alerts", "Config", "Endpoint", "Enrich", "Keys", "Keyspace", "Log", "Override", "Sampling", "Stats", "Target",
+    "Tls", "Web", "hash_secret_of", "load", "secret_of",
 ]  # fmt: skip

@@ -223,6 +223,43 @@ class Enrich(Section):
     )
 
 
+class Keyspace(Section):
+    """What the keys of a server are: groups, sizes, remaining lives."""
+
+    enabled: Flag = Field(
+        default=True,
+        description="Look at the keys with SCAN and MEMORY USAGE, which count as neither hits nor misses and leave LRU "
+        "and LFU alone.",
+    )
+    interval: Annotated[float, BeforeValidator(quantities.Duration(1, 86_400).read)] = Field(
+        default=300.0, description="How often a look begins, unless the last one is still under way."
+    )
+    server_share: Annotated[float, BeforeValidator(quantities.Ratio(0.0001, 0.25).read)] = Field(
+        default=0.01,
+        description="The share of the server's time that looking may take. At 1 % a million keys take 5 to 17 minutes.",
+    )
+    step: Annotated[float, BeforeValidator(quantities.Duration(0.00005, 0.01).read)] = Field(
+        default=0.0002,
+        description="How long one step keeps the server busy, on average: others wait that long, and no longer.",
+    )
+    max_keys: Annotated[int, BeforeValidator(quantities.Whole(1000, 1_000_000_000).read)] = Field(
+        default=2_000_000,
+        description="Larger databases are sampled: a look sees this many keys, and the next one goes on where it "
+        "stopped. Figures are extrapolated and carry their error.",
+    )
+    max_groups: Annotated[int, BeforeValidator(quantities.Whole(1, 1000).read)] = Field(
+        default=50, description="How many key groups of a node are named; the rest is in the group `other`."
+    )
+    top: Annotated[int, BeforeValidator(quantities.Whole(1, 100).read)] = Field(
+        default=10, description="How many of the largest keys of each type are named."
+    )
+    ttl_samples: Annotated[int, BeforeValidator(quantities.Whole(0, 1000).read)] = Field(
+        default=50,
+        description="How many keys of a group are asked for their remaining life in a look. The server counts each as "
+        "a hit; they are taken out of our hit ratio. 0 asks none.",
+    )
+
+
 class Stats(Section):
     """What is read from INFO."""
 
@@ -332,6 +369,9 @@ class Config(Section):
     sampling: Sampling = Field(default_factory=Sampling, description="How hot keys are found.")
     keys: Keys = Field(default_factory=Keys, description="How key names are shown.")
     enrich: Enrich = Field(default_factory=Enrich, description="Facts of the keys that are shown.")
+    keyspace: Keyspace = Field(
+        default_factory=Keyspace, description="What the keys of a server are: groups, sizes, remaining lives."
+    )
     stats: Stats = Field(default_factory=Stats, description="What is read from INFO.")
     alerts: Alerts = Field(default_factory=Alerts, description="Thresholds of `/health/redis-alerts`.")
     web: Web = Field(default_factory=Web, description="The HTTP server.")

@@ -63,7 +63,7 @@ class Sheet:
 
     def __init__(self, reading: Reading, names: KeyNames) -> None:
         self.reading = reading
-        self._names = names
+        self.names = names
         self._keys: list[tuple[str, ShownKey]] | None = None
 
     @property
@@ -71,7 +71,7 @@ class Sheet:
         """Give the keys that the label budget lets in, with their labels `db` and `key`."""
         if self._keys is None:
             hotkeys = self.reading.hotkeys
-            found = shown(hotkeys, self.reading.enrichment, self._names, hotkeys.labelled) if hotkeys else []
+            found = shown(hotkeys, self.reading.enrichment, self.names, hotkeys.labelled) if hotkeys else []
             self._keys = [(labels((("db", str(key.db)), ("key", key.key))), key) for key in found]
         return self._keys
 

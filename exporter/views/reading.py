@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 from exporter.errors import DownReason
 from exporter.serverstats import ServerStats
-from exporter.snapshot import Enrichment, HotKeys, NodeStatus, SamplingState, SamplingTotals, Source
+from exporter.snapshot import (
+    Enrichment,
+    HotKeys,
+    Keyspace,
+    KeyspaceState,
+    NodeStatus,
+    SamplingState,
+    SamplingTotals,
+    Source,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,8 +58,8 @@ def iso(wall: float) -> str:
 class Reading:
     """One node as the views may show it; a value is None before the first, and where it is `withheld`.
 
-    `down` is None while the node is up. `withheld` maps `hotkeys`, `stats` or `enrichment` to the age in seconds
-    of the snapshot that is too old.
+    `down` is None while the node is up. `withheld` maps `hotkeys`, `stats`, `enrichment` or `keyspace` to the
+    age in seconds of the snapshot that is too old.
     """
 
     node: Node
@@ -63,6 +72,8 @@ class Reading:
     totals: SamplingTotals | None
     enrichment: Enrichment | None
     stats: ServerStats | None
+    keyspace: Keyspace | None
+    keyspace_state: KeyspaceState | None
     stats_last_success: float | None
     withheld: Mapping[str, float]
 
@@ -115,6 +126,9 @@ def _read(board: Board, node: Node, target: Target, now: Moment, enriched: float
     if down not in {None, DownReason.LOADING}:
         # What it said before is history.
         stats = None
+    keyspace = board.latest(node, Keyspace)
+    if keyspace and not fresh("keyspace", keyspace.taken_at, keyspace.valid_until - keyspace.taken_at):
+        keyspace = None
     return Reading(
         node=node,
         target=target,
@@ -126,6 +140,9 @@ def _read(board: Board, node: Node, target: Target, now: Moment, enriched: float
         totals=board.latest(node, SamplingTotals),
         enrichment=enrichment,
         stats=stats,
+        # A node that comes back may come back empty.
+        keyspace=keyspace if down is None else None,
+        keyspace_state=board.latest(node, KeyspaceState),
         stats_last_success=known.last_success if known else None,
         withheld=withheld,
     )

@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING
 from exporter.config import load
 from exporter.keynames import KeyNames
 from exporter.snapshot import (
+    BigKey,
     Board,
     Enrichment,
+    GroupLife,
     GroupRate,
     HotKey,
     HotKeys,
     KeyFacts,
+    KeyGroup,
+    Keyspace,
+    KeyspaceState,
     Node,
     NodeStatus,
     SamplingState,
@@ -55,7 +60,7 @@ def with_targets(config: Config, *targets: dict[str, object]) -> Config:
 def shop_board() -> Board:
     """The Board at NOW."""
     board = Board((CACHE, QUEUE, SESSIONS))
-    for value in (status(), hot_keys(), state(), totals(), facts()):
+    for value in (status(), hot_keys(), state(), totals(), facts(), keyspace(), looking()):
         board.publish(CACHE, value)
     for value in (quiet_status(), quiet_keys(), SamplingState(Source.MONITOR, "full"), quiet_totals()):
         board.publish(QUEUE, value)
@@ -136,6 +141,36 @@ def facts() -> Enrichment:
         },
         taken_at=NOW.monotonic - 3.0,
     )
+
+
+def keyspace() -> Keyspace:
+    """What a look over a part of the cache's keys has found."""
+    return Keyspace(
+        groups=(
+            KeyGroup(0, "product:*:price", 1_204_000.0, 1_198_300.5, 1_209_727.0, 96.5e6, 95.9e6, 97.1e6, None),
+            KeyGroup(
+                0, "session:*", 88_000.0, 86_440.0, 89_588.0, 61e6, 59.2e6, 62.9e6,
+                GroupLife(50, 1.0, 201.5, 1_733.0, 3_310.25),
+            ),
+            KeyGroup(0, "config:*", 12.0, 12.0, 14.5, 9_000.0, 9_000.0, 11_000.0, GroupLife(12, 0.0, None, None, None)),
+            KeyGroup(3, "other", 70.0, 70.0, 70.0, None, None, None, None),
+        ),
+        bigkeys=(
+            BigKey(0, b"stream:orders", "stream", 61_000_000),
+            BigKey(0, b"session:0f3a9c1d", "hash", 4_102_000),
+            BigKey(3, b"home:recommendations:de", "string", 988_000),
+        ),
+        keys_seen=400_000,
+        sampled_ratio=0.3095,
+        began=NOW.wall - 130.0,
+        valid_until=NOW.monotonic + 900.0,
+        taken_at=NOW.monotonic - 30.0,
+    )  # fmt: skip
+
+
+def looking() -> KeyspaceState:
+    """The next look over the cache's keys is under way."""
+    return KeyspaceState("looking", 0.125, 3, 4.5, NOW.monotonic - 1.0)
 
 
 def status() -> NodeStatus:

@@ -18,9 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families as text_fami
 from exporter.keynames import KeyNames
 from exporter.meters import Meters
 from exporter.snapshot import Board, Enrichment, GroupRate, HotKey, HotKeys, NodeStatus, SamplingState, SamplingTotals
-from exporter.views import catalog
+from exporter.views import catalog, families, keyspace
 from exporter.views.exposition import Format
-from exporter.views.families import SECTIONS, Collect
+from exporter.views.families import Collect
 from exporter.views.metrics import TARGET_INFO, MetricsView
 from exporter.views.reading import Moment, read
 from tests.views import shop
@@ -93,7 +93,10 @@ def test_promtool_has_nothing_to_say() -> None:
         pass
     body = exposition(collect=EVERYTHING, meters=meters)
     done = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True, check=False, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert done.returncode in {0, 3}
+    # The name is redis_exporter's.
+    kept = b'redis_key_group_count non-histogram and non-summary metrics should not have "_count" suffix'
+    assert (done.stdout, [line for line in done.stderr.splitlines() if line != kept]) == (b"", [])
 
 
 def test_both_formats_say_the_same() -> None:
@@ -120,8 +123,8 @@ def test_every_family_of_the_table_is_in_the_shop() -> None:
     """The golden files leave out no family of our own, and no family is defined twice."""
     every = [row.family.name for section in catalog.SECTIONS for row in section.rows]
     assert len(every) == len(set(every))
-    families = [row.family.name for section in SECTIONS for row in section.rows]
-    assert names_of(exposition()) == {*families, TARGET_INFO.name}
+    own = [row.family.name for section in (*families.SECTIONS, *keyspace.SECTIONS) for row in section.rows]
+    assert names_of(exposition()) == {*own, TARGET_INFO.name}
 
 
 def test_target_and_addr_come_first() -> None:
@@ -181,7 +184,7 @@ def test_a_life_never_becomes_negative() -> None:
 def test_a_window_that_is_too_old_is_withheld() -> None:
     """After 5 s all figures of keys and groups are gone and sampling is down; configuration and counters stay."""
     late = Moment(shop.hot_keys().taken_at + 5.01, shop.NOW.wall)
-    body = exposition(now=late)
+    body = exposition(now=late, collect=frozenset({Collect.HOTKEYS}))
     left = {name for name in names_of(body) if name.startswith(("redis_hotkey", "redis_key_group"))}
     assert left == {
         "redis_hotkey_threshold_accesses_per_second", "redis_hotkey_threshold_share_ratio",
@@ -308,7 +311,7 @@ def test_a_snapshot_is_rendered_once() -> None:
 
     first = scrape(Format.TEXT)
     keys = names.asked
-    assert keys == 14 + 3
+    assert keys == 14 + 3 + 3  # labelled keys of two nodes, and the largest keys
     assert scrape(Format.TEXT) == first
     scrape(Format.OPENMETRICS)
     assert names.asked == keys
