@@ -10,6 +10,7 @@ from array import array
 from dataclasses import dataclass
 from heapq import nlargest
 from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING
 
 from exporter.sampling.stratum import STEPS, largest
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from exporter.sampling.stratum import DbKey, Stratum
 
 _WIDE = 2.0**50  # larger fourth moments are kept aside: 600 of them would not fit in 64 bits
+_MOST_HOT = 4096  # slots that are remembered as large
 _UNNAMED = 0  # the group of keys that have not been named yet
 
 
@@ -58,6 +60,9 @@ class Ledger:
         # Slot: covered, lone, seen, unseen. Most windows have no floors, no strata of one piece and no slow server.
         self._rare: dict[int, list[float]] = {}
         self._least = 0.0  # the last of the top, as a hint where to look next time
+        # Every slot with more than `_bound` is in `_hot`, so that rankings need not look at all keys.
+        self._hot: set[int] = set()
+        self._bound = inf
         self._groups = array("I")
         self._group_sums = [0.0]
         self._group_numbers: dict[tuple[int, str], int] = {(-1, ""): _UNNAMED}
@@ -130,18 +135,23 @@ class Ledger:
 
     def _enter_exact(self, stratum: Stratum) -> None:
         amounts, all_writes, sums, groups = self._amounts, self._writes, self._group_sums, self._groups
+        bound, hot = self._bound, self._hot
         for slot, amount, written in zip(stratum.slots, stratum.amounts, stratum.writes, strict=True):
-            amounts[slot] += amount
+            total = amounts[slot] = amounts[slot] + amount
+            if total > bound:
+                hot.add(slot)
             sums[groups[slot]] += amount
             if written:
                 all_writes[slot] += STEPS * written
 
     def _enter_sample(self, stratum: Stratum) -> None:
         amounts, variances, sums, groups = self._amounts, self._variances, self._group_sums, self._groups
-        fourths, writes = self._fourths, self._writes
+        fourths, writes, bound, hot = self._fourths, self._writes, self._bound, self._hot
         columns = (stratum.slots, stratum.amounts, stratum.variances, stratum.shapes, stratum.writes)
         for slot, amount, variance, shape, written in zip(*columns, strict=True):
-            amounts[slot] += amount
+            total = amounts[slot] = amounts[slot] + amount
+            if total > bound:
+                hot.add(slot)
             sums[groups[slot]] += amount
             variances[slot] += variance
             fourth = variance * variance * shape
@@ -225,13 +235,9 @@ class Ledger:
         found = self.above(0.75 * self._least)
         if len(found) < limit:
             found = self.above(0.0)
-        found = _largest([(slot, self._amounts[slot]) for slot in found], limit)
+        found = largest_first([(slot, self._amounts[slot]) for slot in found], limit)
         self._least = self._amounts[found[-1]] if found and len(found) == limit else 0.0
         return found
-
-    def recent(self, strata: Sequence[Stratum], limit: int) -> list[int]:
-        """Find the slots with the largest amounts in `strata`, largest first."""
-        return _largest(self.recent_amounts(strata).items(), limit)
 
     def recent_amounts(self, strata: Sequence[Stratum]) -> dict[int, float]:
         """Add up the amounts of `strata` by slot."""
@@ -242,8 +248,17 @@ class Ledger:
         return amounts
 
     def above(self, least: float) -> list[int]:
-        """Find the slots with more than the amount `least`."""
-        return [slot for slot, amount in enumerate(self._amounts) if amount > least]
+        """Find the slots with more than the amount `least`, in ascending order."""
+        amounts = self._amounts
+        if least >= self._bound and len(self._hot) <= 2 * _MOST_HOT:
+            self._hot = {slot for slot in self._hot if amounts[slot] > self._bound}
+            return sorted(slot for slot in self._hot if amounts[slot] > least)
+        found = [slot for slot, amount in enumerate(amounts) if amount > least / 2]
+        if len(found) <= _MOST_HOT:
+            self._hot, self._bound = set(found), least / 2
+        elif len(self._hot) > _MOST_HOT:
+            self._hot, self._bound = set(), inf
+        return [slot for slot in found if amounts[slot] > least]
 
     # --- groups -----------------------------------------------------------------------------------------------------
 
@@ -277,7 +292,7 @@ class Ledger:
         self._group_numbers, self._group_sums = numbers, [0.0, *live.values()]
 
 
-def _largest(amounts: Iterable[tuple[int, float]], limit: int) -> list[int]:
+def largest_first(amounts: Iterable[tuple[int, float]], limit: int) -> list[int]:
     """Choose the slots with the largest amounts, largest first; among equals at the end the older slots stay."""
     amounts = list(amounts)
     least = min(nlargest(limit, [amount for _, amount in amounts]), default=0.0)

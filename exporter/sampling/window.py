@@ -13,7 +13,7 @@ from math import floor, inf, sqrt
 from typing import TYPE_CHECKING
 
 from exporter.sampling.interval import Estimate, interval
-from exporter.sampling.ledger import Ledger, Sums
+from exporter.sampling.ledger import Ledger, Sums, largest_first
 from exporter.sampling.stratum import OpenSecond, Piece, Stratum
 from exporter.snapshot import GroupRate
 
@@ -95,6 +95,8 @@ class Window:
         self._end: int | None = None
         self._latest = -inf
         self._moved = False
+        self._recent_of: tuple[int | None, int] | None = None
+        self._recent: dict[int, float] = {}
         self._frame = _Frame.of(())
 
     # --- what comes in ----------------------------------------------------------------------------------------------
@@ -107,6 +109,7 @@ class Window:
         """
         if piece.start < self._latest - _STEP_SECONDS:
             self._restart()
+        self._recent_of, self._recent = None, {}
         second = floor(piece.start)
         self._move(second)
         if self._open is None:
@@ -188,9 +191,18 @@ class Window:
 
         Their estimates are over the whole window. The open second is left out: its end is never further than a second.
         """
+        return [self._estimate(slot) for slot in largest_first(self._recent_amounts(seconds).items(), limit)]
+
+    def _recent_strata(self, seconds: int) -> list[Stratum]:
         start = (self._end or 0) - seconds
-        strata = [stratum for stratum in self._strata if stratum.second >= start]
-        return [self._estimate(slot) for slot in self._ledger.recent(strata, limit)]
+        return [stratum for stratum in self._strata if stratum.second >= start]
+
+    def _recent_amounts(self, seconds: int) -> dict[int, float]:
+        """Add up what the last closed seconds hold, by slot; asked for twice in a row, computed once."""
+        asked = self._end, seconds
+        if asked != self._recent_of:
+            self._recent_of, self._recent = asked, self._ledger.recent_amounts(self._recent_strata(seconds))
+        return self._recent
 
     @property
     def exact(self) -> bool:
@@ -202,13 +214,13 @@ class Window:
 
         Surely: the amount less two standard deviations of a Poisson count, each access seen standing for `worth`.
         """
-        strata = [one for one in self._strata if one.second >= (self._end or 0) - seconds]
+        strata = self._recent_strata(seconds)
         span, observed = sum(one.extent for one in strata), sum(one.observed for one in strata)
         if not span or not observed:
             return frozenset()
         worth = span / observed if any(not one.exact for one in strata) else 0.0
         least = threshold * span
-        amounts = self._ledger.recent_amounts(strata).items()
+        amounts = self._recent_amounts(seconds).items()
         found = (slot for slot, amount in amounts if amount > least and amount - 2 * sqrt(amount * worth) > least)
         return frozenset(self._ledger.key(slot) for slot in found)
 

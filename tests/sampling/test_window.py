@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import random
-import tracemalloc
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -13,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.memory import window_bytes
 from exporter.sampling.interval import interval
 from exporter.sampling.window import Estimate, KeyEstimate, Piece, Window
 from exporter.snapshot import GroupRate
@@ -284,25 +283,7 @@ def test_a_flood_of_keys_is_bounded_and_does_not_blind() -> None:
 @pytest.mark.slow
 def test_memory_of_a_full_window() -> None:
     """A minute of 5,000 sampled events a second over 10,000 keys of 21 bytes takes at most 4.8 MB."""
-    rng, window = random.Random(4), Window()
-    tracemalloc.start()
-    before, _ = tracemalloc.get_traced_memory()
-    for second in range(START, START + 60):
-        for at in range(10):
-            seen: Counts = {}
-            for _ in range(500):
-                key = 0, b"user:%016d" % rng.randrange(10_000)
-                count, writes = seen.get(key, (0, 0))
-                seen[key] = count + 1, writes + (rng.random() < 0.1)
-            window.add(piece(second + at / 10, second + at / 10 + 0.01, seen))
-    window.advance(START + 60)
-    window.groups(prefix, 50)
-    del seen, key
-    gc.collect()  # tuples that the interpreter keeps for reuse are not the window's
-    after, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert window.keys_seen == 10_000
-    assert after - before <= 4.8e6
+    assert window_bytes() <= 4.8e6
 
 
 # --- the clock -------------------------------------------------------------------------------------------------------
