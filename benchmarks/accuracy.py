@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import drawing
 from tests.load import Load, Truth
 from tests.program import Exporter
-from tests.scenarios import Scenario, background, scenarios
+from tests.scenarios import scenario, scenarios, zipf_only
 from tests.servers import KINDS, Server
 from tests.verdict import Published, verdict, windows
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OPS, KEYS = 55_000.0, 100_000
+ZIPF = partial(zipf_only, OPS, KEYS)
 FILL_SECONDS = 64
 PEER_SECONDS = 30
 
@@ -48,7 +49,7 @@ def main() -> None:
     figures: dict[str, Any] = {"benchmark": "accuracy"}
     if options.scenario:
         names = list(scenarios()) if options.scenario == "all" else [options.scenario]
-        figures["scenarios"] = {name: scenario(name, options.seconds) for name in names}
+        figures["scenarios"] = {name: one_scenario(name, options.seconds) for name in names}
         if options.draw:
             drawing.save("scenarios", drawing.bars(
                 "Share of 95 % intervals that hold the truth, live", {
@@ -59,26 +60,19 @@ def main() -> None:
     print(json.dumps(figures))
 
 
-def zipf_load() -> Scenario:
-    """Zipf's law over 100,000 keys."""
-    return Scenario([background(OPS, KEYS)])
-
-
-def named_load(name: str) -> Scenario:
-    """One of the five scenarios."""
-    return scenarios()[name]
-
-
-def scenario(name: str, seconds: int) -> dict[str, Any]:
-    """Coverage of the keys with a shape of their own, over overlapping windows."""
-    published, truth = watch("redis-7.0", partial(named_load, name), seconds, name)
-    return rounded(asdict(verdict(published, truth, set(named_load(name).judged))))
+def one_scenario(name: str, seconds: int) -> dict[str, Any]:
+    """Coverage of the keys with a shape of their own, alone and with the hottest, over overlapping windows."""
+    published, truth, seen = watch("redis-7.0", partial(scenario, name), seconds, name)
+    judged = set(scenario(name).judged)
+    figures = rounded(asdict(verdict(published, truth, judged, 0)))
+    with_hottest = verdict(published, truth, judged, 60).coverage
+    return figures | {"coverage_with_the_hottest_60": round(with_hottest, 4), "sampling": seen}
 
 
 def zipf(options: argparse.Namespace) -> dict[str, Any]:
     """The ten hottest, their error and width, coverage of the hundred hottest; then the peers."""
-    published, truth = watch("redis-7.0", zipf_load, options.seconds, "ours")
-    figures: dict[str, Any] = {"ours": rounded(asdict(verdict(published, truth)))}
+    published, truth, seen = watch("redis-7.0", ZIPF, options.seconds, "ours")
+    figures: dict[str, Any] = {"ours": rounded(asdict(verdict(published, truth))) | {"sampling": seen}}
     if options.draw:
         drawing.save("accuracy", picture(published[-1], truth))
     if not options.no_peers:
@@ -88,7 +82,7 @@ def zipf(options: argparse.Namespace) -> dict[str, Any]:
     return figures
 
 
-def watch(kind: str, build: Any, seconds: int, what: str) -> tuple[list[Published], Truth]:
+def watch(kind: str, build: Any, seconds: int, what: str) -> tuple[list[Published], Truth, dict[str, Any]]:
     """Run a load and the exporter until its window is full, then collect windows for so many seconds."""
     with ExitStack() as stack:
         server = stack.enter_context(Server(kind))
@@ -100,7 +94,17 @@ def watch(kind: str, build: Any, seconds: int, what: str) -> tuple[list[Publishe
             progress(f"{what}: the window fills, {left} s")
             time.sleep(1)
         published = windows(exporter, seconds, lambda left: progress(f"{what}: windows, {left:.0f} s"))
-        return published, load.stop()
+        return published, load.stop(), sampling(exporter)
+
+
+def sampling(exporter: Exporter) -> dict[str, Any]:
+    """How much was seen: observed share of the window's time, events a second, bursts by outcome."""
+    metrics = exporter.metrics()
+    bursts = {labels["outcome"]: int(value) for labels, value in metrics["redis_sampling_bursts_total"] if value}
+    began = metrics["process_start_time_seconds"][0][1]
+    events = metrics["redis_sampling_events_total"][0][1] / (time.time() - began)
+    duty = metrics["redis_sampling_duty_ratio"][0][1]
+    return {"duty_ratio": round(duty, 4), "events_per_second": round(events), "bursts": bursts}
 
 
 # --- peers -----------------------------------------------------------------------------------------------------------
@@ -108,7 +112,7 @@ def watch(kind: str, build: Any, seconds: int, what: str) -> tuple[list[Publishe
 
 def redis_py() -> dict[str, Any]:
     """A permanent MONITOR read by redis-py: what it sees, and how old the last line is in the end."""
-    with Server("redis-7.0") as server, Load(server.port, zipf_load) as load:
+    with Server("redis-7.0") as server, Load(server.port, ZIPF) as load:
         seen: dict[str, int] = {}
         client: Any = server.client(socket_timeout=None)
         with client.monitor() as monitor:
@@ -130,7 +134,7 @@ def redis_py() -> dict[str, Any]:
 
 def hotkeys(ratio: int) -> dict[str, Any]:
     """HOTKEYS of Redis 8.10: bytes per key, not scaled by it, into accesses per second."""
-    with Server("redis-8.10") as server, Load(server.port, zipf_load) as load:
+    with Server("redis-8.10") as server, Load(server.port, ZIPF) as load:
         client: Any = server.client(protocol=3, decode_responses=False)
         time.sleep(1.0 - time.time() % 1.0)
         first = round(time.time())

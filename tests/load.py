@@ -11,14 +11,19 @@ one size.
 
 from __future__ import annotations
 
-import multiprocessing
+import pickle
 import random
+import select
 import socket
+import subprocess
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Self
+
+from tests.servers import ROOT, dies_with_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -59,26 +64,27 @@ class Load:
     """
 
     def __init__(self, port: int, build: Callable[[], Scenario], seed: int = 1) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._ours, theirs = context.Pipe()
-        self._process = context.Process(target=_run, args=(port, build, seed, theirs), daemon=True)
-        self._process.start()
-        theirs.close()
+        self._process = subprocess.Popen(
+            [*dies_with_us(), sys.executable, "-m", "tests.load"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+        )
         self._truth: Truth | None = None
-        self._ours.recv()  # it has connected and built its buffers
+        self._tell((port, build, seed))
+        self._hear()  # it has connected and built its buffers
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        self._process.join()
-        self._ours.close()
+        self._process.communicate()
 
     @property
     def pid(self) -> int:
         """The generator's process id."""
-        return int(self._process.pid or 0)
+        return self._process.pid
 
     def stop(self) -> Truth:
         """End the load and learn what it did.
@@ -88,9 +94,18 @@ class Load:
 
         """
         if self._truth is None:
-            self._ours.send("stop")
-            self._truth = Truth(*self._ours.recv())
+            self._tell("stop")
+            self._truth = Truth(*self._hear())
         return self._truth
+
+    def _tell(self, what: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(pickle.dumps(what))
+        self._process.stdin.flush()
+
+    def _hear(self) -> Any:
+        assert self._process.stdout is not None
+        return pickle.load(self._process.stdout)
 
 
 class Source:
@@ -154,25 +169,32 @@ def _in_proportion(weights: Sequence[float], number: int) -> list[int]:
     return chosen
 
 
-def _run(port: int, build: Callable[[], Scenario], seed: int, pipe: Any) -> None:
+def main() -> None:
+    """Be the generator: hear what to do, say that it begins, and in the end what was done."""
+    port, build, seed = pickle.load(sys.stdin.buffer)
     sources = [Source(stream, seed) for stream in build().streams]
     with socket.create_connection(("127.0.0.1", port)) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        pipe.send("ready")
-        taken = _drive(sock, sources, pipe)
+        _say("ready")
+        taken = _drive(sock, sources)
     keys: dict[int, Counter[bytes]] = {}
     commands: Counter[int] = Counter()
     for (second, n), which in taken.items():
         keys.setdefault(second, Counter()).update(sources[n].counts(which))
         commands[second] += which.total() * (BATCH if sources[n].stream.weights else 1)
-    pipe.send(({second: dict(found) for second, found in keys.items()}, dict(commands)))
+    _say(({second: dict(found) for second, found in keys.items()}, dict(commands)))
 
 
-def _drive(sock: socket.socket, sources: list[Source], pipe: Any) -> dict[tuple[int, int], Counter[int]]:
+def _say(what: object) -> None:
+    sys.stdout.buffer.write(pickle.dumps(what))
+    sys.stdout.buffer.flush()
+
+
+def _drive(sock: socket.socket, sources: list[Source]) -> dict[tuple[int, int], Counter[int]]:
     """Send what is due, tick by tick, until told to stop."""
     taken: dict[tuple[int, int], Counter[int]] = {}
     last = time.time()
-    while not pipe.poll(0):
+    while not select.select([sys.stdin], [], [], 0)[0]:
         now = time.time()
         chunks: list[bytes] = []
         drawn: list[tuple[int, list[int]]] = []
@@ -202,3 +224,7 @@ def _exchange(sock: socket.socket, data: bytes, expected: int) -> None:
         if not received:
             raise ConnectionError("the server closed the connection")
         expected -= received
+
+
+if __name__ == "__main__":
+    main()

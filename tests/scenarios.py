@@ -116,3 +116,13 @@ def scenarios(load: float = 50_000.0, keys: int = 10_000) -> dict[str, Scenario]
         "huge clumps": Scenario([calm, *(Stream(f"huge{n}", [key], once_in(20, 2 * n + 1, 0.5 * load, 0.3))
                                          for n, key in enumerate(named("huge", 10)))]),
     }  # fmt: skip
+
+
+def scenario(name: str) -> Scenario:
+    """One of the five, by name."""
+    return scenarios()[name]
+
+
+def zipf_only(load: float, keys: int) -> Scenario:
+    """Nothing but Zipf's law."""
+    return Scenario([background(load, keys)])

@@ -68,7 +68,7 @@ def _published(answer: dict[str, Any]) -> Published | None:
 
 
 def verdict(published: Sequence[Published], truth: Truth, judged: Collection[bytes] = (), most: int = 100) -> Verdict:
-    """Compare whole windows with the truth; judged are the `most` hottest keys of each, or only those of `judged`."""
+    """Compare whole windows with the truth; judged are the `most` hottest keys of each, and those of `judged`."""
     whole = [one for one in published if all(second in truth.commands for second in range(one.start - 1, one.end + 1))]
     if not whole:
         raise ValueError("no published window lies inside the load")
@@ -89,10 +89,10 @@ def verdict(published: Sequence[Published], truth: Truth, judged: Collection[byt
 def _pairs(
     window: Published, truth: Truth, judged: Collection[bytes], most: int
 ) -> Iterator[tuple[float, tuple[float, float, float] | None]]:
-    """True rate, and what was said, of the hottest keys of a window."""
+    """True rate, and what was said, of the judged keys of a window."""
     rates = truth.rates(window.start, window.end)
-    hottest = sorted(rates, key=lambda key: -rates[key])[: len(rates) if judged else most]
-    return ((rates[key], window.keys.get(key)) for key in hottest if not judged or key in judged)
+    hottest = sorted(rates, key=lambda key: -rates[key])[:most]
+    return ((rates[key], window.keys.get(key)) for key in {*hottest, *judged} if key in rates)
 
 
 def _ten_named(window: Published, truth: Truth) -> bool:
