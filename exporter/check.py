@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import redis
 
 from exporter.errors import DownReason, MonitorRefused, NodeError
-from exporter.monitor.governor import Governor, Plan
-from exporter.monitor.session import Session
+from exporter.monitor.governor import LONGEST_GRACE_SECONDS, Governor, Plan
+from exporter.monitor.session import HARD_LIMIT_BYTES, Limits, Session
 from exporter.monitor.watchdog import Watchdog
 from exporter.stats.prober import Prober
 from exporter.stats.questions import QUESTIONS
@@ -186,7 +186,7 @@ def _source(
     guard = watchdog.guard()
     session = Session(link, topology.own(node).token, guard)
     try:
-        session.begin()
+        session.begin(0.0, Limits(1 << 20, HARD_LIMIT_BYTES, LONGEST_GRACE_SECONDS))
         session.leave()
     except MonitorRefused as refusal:
         allowed["MONITOR"] = False

@@ -40,6 +40,9 @@ HEADER_BYTES = 45.0
 MEMORY_SECONDS = 2.0
 NAP_BYTES = 32_768
 """What a slow stream may gather in the socket between two reads: far less than its buffer."""
+GRACE_BYTES = 262_144
+LONGEST_GRACE_SECONDS = 0.35
+"""A slow stream may be read so much later than planned as makes this many bytes: our host may be short of CPU."""
 BREAKER_TRIPS = 5.0
 BREAKER_FORGIVES = 0.1
 BREAKER_SECONDS = 10.0
@@ -149,7 +152,7 @@ class Governor:
             return Skip(SkipReason.BREAKER, BREAKER_SECONDS)
         load = self._expected(status)
         duty = self._duty(load)
-        grace = GRACE_SECONDS + ((status.latency_seconds if status else None) or 0.0)
+        grace = self._grace(load, status)
         if load is not None and self._may_join(load, status, duty):
             self._joined = True
             nap = min(SLICE_SECONDS / 3, max(NAP_SECONDS, NAP_BYTES / max(load.bytes, 1.0)))
@@ -225,6 +228,12 @@ class Governor:
         """How much of the budgets may be used while there is a debt."""
         owed = max(self._debt.events / self._events, self._debt.bytes / self._settings.bytes_per_second)
         return min(1.0, max(0.25, 1.0 - owed / REPAID_SECONDS))
+
+    @staticmethod
+    def _grace(load: Load | None, status: NodeStatus | None) -> float:
+        """Seconds that a slice may take longer than planned before the watchdog ends it, the way there included."""
+        late = min(LONGEST_GRACE_SECONDS, GRACE_BYTES / max(1.0, load.bytes)) if load else 0.0
+        return max(GRACE_SECONDS, late) + ((status.latency_seconds if status else None) or 0.0)
 
     def _refusal(self, status: NodeStatus | None) -> Skip | None:
         if self._settings.source == "off":

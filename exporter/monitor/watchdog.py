@@ -30,6 +30,8 @@ from exporter.monitor.watchdog_child import ARM, CHANNEL, DISARM, EXTEND, KILLED
 
 ANSWER_SECONDS = 0.25
 """An idle process answers within a tenth of a millisecond; on a host that is short of CPU it may take some more."""
+START_SECONDS = 3.0
+"""How long the first answer may take: the child has to start."""
 RESTART_SECONDS = 1.0
 STOP_SECONDS = 1.0
 
@@ -88,7 +90,7 @@ class Watchdog:
                 return None
             finally:
                 theirs.close()
-        ours.settimeout(ANSWER_SECONDS)
+        ours.settimeout(START_SECONDS)
         return ours
 
     def restart(self) -> None:
@@ -204,6 +206,7 @@ class ChildGuard:
             self._lost()
             return None
         self._unanswered = 0
+        channel.settimeout(ANSWER_SECONDS)
         return answer
 
     def _drain(self) -> None:

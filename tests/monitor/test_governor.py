@@ -247,7 +247,9 @@ def test_the_circuit_breaker(outcome: Outcome) -> None:
 
 
 def test_the_grace_of_the_watchdog_includes_the_way_to_the_server() -> None:
-    """A server 100 ms away is not given up on for that; nothing beyond 100 ms is waited for where it is near."""
-    assert burst(governor_of(Sampling()), STATUS).limits.grace_seconds < 0.11
-    far = replace(STATUS, latency_seconds=0.1)
+    """A server 100 ms away is not given up on for that; a busy one that is near gets no more than 100 ms."""
+    busy = replace(STATUS, ops_per_second=300_000, input_bytes_per_second=12e6, server_limit_bytes=32 << 20)
+    assert burst(governor_of(Sampling()), busy).limits.grace_seconds < 0.11
+    far = replace(busy, latency_seconds=0.1)
     assert burst(governor_of(Sampling()), far).limits.grace_seconds == pytest.approx(0.2)
+    assert burst(governor_of(Sampling()), STATUS).limits.grace_seconds == pytest.approx(0.35, abs=0.001)
