@@ -187,16 +187,17 @@ def _source(
     session = Session(link, topology.own(node).token, guard)
     try:
         session.begin(0.0, Limits(1 << 20, HARD_LIMIT_BYTES, LONGEST_GRACE_SECONDS))
+        allowed["MONITOR"] = True
         session.leave()
     except MonitorRefused as refusal:
         allowed["MONITOR"] = False
         return "none", refusal.why
     except NodeError as fault:
-        return "none", fault.reason.value
+        if "MONITOR" not in allowed:
+            return "none", fault.reason.value
     finally:
         session.close()
         guard.close()
-    allowed["MONITOR"] = True
     allowed["RESET"] = session.can_reset
     return "monitor", ""
 

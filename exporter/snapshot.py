@@ -61,7 +61,8 @@ class HotKeys:
     """What one node's window knows at `window_end`.
 
     `keys` are the most accessed first (up to 100), followed by those that are only recently hot.
-    `labelled` are the keys that the label budget lets into Prometheus.
+    `labelled` are the keys that the label budget lets into Prometheus. `watched_ratio`: how much of its throughput the
+    server keeps while it is watched; 1 where no slowdown is found.
     """
 
     window_end: float
@@ -71,6 +72,7 @@ class HotKeys:
     commands_per_second: float
     duty_ratio: float
     lag_seconds: float
+    watched_ratio: float
     window_keys: int
     floor: float
     over_threshold: int

@@ -22,6 +22,7 @@ from exporter.monitor.keys import CommandTable
 from exporter.monitor.session import Outcome, Session, Slice
 from exporter.monitor.shares import Demand
 from exporter.sampling.labels import LabelBudget
+from exporter.sampling.slowdown import Slowdown
 from exporter.sampling.window import Piece, Window
 from exporter.snapshot import HotKey, HotKeys, NodeStatus, SamplingState, SamplingTotals, Source
 
@@ -66,6 +67,7 @@ class Sampler:
         limit = settings.max_keys_per_second or settings.events_per_second
         self._window = Window(int(settings.window), int(limit))
         self._labels = LabelBudget(settings.top, settings.max_new_labels_per_hour)
+        self._slowdown = Slowdown()
         self._totals = _Totals()
         self._table: CommandTable | None = None
         self._table_at = 0.0
@@ -130,6 +132,7 @@ class Sampler:
         """Lines become counts, second by second, and counts go into the window."""
         own = parse.Own(self._own.addresses, self._own.token)
         observed = piece.end - piece.start
+        served = self._slowdown.learn(piece.start, piece.end, None if plan.joined else piece.served)
         # A burst that stopped early stands only for the share of its cycle that it saw.
         cycle = observed if plan.joined else plan.cycle * min(1.0, observed / plan.seconds)
         data, start = piece.data, piece.start
@@ -143,8 +146,9 @@ class Sampler:
             self._totals.skipped_lines += counts.skipped
             if end > start or (plan.joined and counts.commands):
                 # A joined slice may end on the very stamp of its last command: nothing of its time, yet it counts.
-                share = cycle * (end - start) / observed if observed else 0.0
-                self._window.add(Piece(start, end, share, counts.commands, counts.accesses, plan.joined))
+                part = (end - start) / observed if observed else 0.0
+                around = served.part(part) if served else None
+                self._window.add(Piece(start, end, cycle * part, counts.commands, counts.accesses, plan.joined, around))
             start = end
             if not data and end >= piece.end:
                 break
@@ -179,6 +183,7 @@ class Sampler:
                 commands_per_second=window.commands_per_second,
                 duty_ratio=window.duty_ratio,
                 lag_seconds=self._lag,
+                watched_ratio=self._slowdown.ratio,
                 window_keys=window.keys_seen,
                 floor=window.floor,
                 over_threshold=window.over(self._settings.threshold),

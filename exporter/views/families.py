@@ -228,6 +228,11 @@ SECTIONS = (
                 _hotkeys(lambda hotkeys: hotkeys.lag_seconds),
             ),
             _row(
+                "redis_sampling_watched_throughput_ratio",
+                "Commands per second while MONITOR is on over those of all the time; below 1 the rates are corrected.",
+                _hotkeys(lambda hotkeys: hotkeys.watched_ratio),
+            ),
+            _row(
                 "redis_sampling_window_keys",
                 "Different keys in the sampling window.",
                 _hotkeys(lambda hotkeys: hotkeys.window_keys),

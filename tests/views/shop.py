@@ -114,6 +114,7 @@ def hot_keys() -> HotKeys:
         commands_per_second=131_402.5,
         duty_ratio=0.017,
         lag_seconds=0.0021,
+        watched_ratio=1.0,
         window_keys=8_412,
         floor=0.0,
         over_threshold=15,
