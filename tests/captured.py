@@ -30,8 +30,8 @@ def stats_of(text: bytes, **more: Any) -> ServerStats:
     known = info.parse(text)
     given = {
         "info": known.fields, "taken_at": 0.0, "interval": 1.0, "databases": info.databases(known),
-        "commands": commandstats.commands(known), "errors": commandstats.errors(known),
-        "latencies": commandstats.latencies(known), "replicas": replication.replicas(known),
+        "commands": commandstats.commands().read(known), "errors": commandstats.errors().read(known),
+        "latencies": commandstats.latencies().read(known), "replicas": replication.replicas(known),
         "masters": replication.masters(known), "engines": replication.engines(known),
         "sentinel_masters": sentinel.masters(known), "cluster": known.cluster,
     }  # fmt: skip

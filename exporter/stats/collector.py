@@ -60,6 +60,9 @@ class Collector:
         self._asked: dict[str, bool] = {}
         self._next = 0.0
         self._started: tuple[str, float] = ("", 0.0)
+        self._commands = commandstats.commands()
+        self._errors = commandstats.errors()
+        self._latencies = commandstats.latencies()
         self.costs = Costs()
         self.collection = Collection()
 
@@ -100,7 +103,7 @@ class Collector:
 
     def stats(self, known: Info, *, now: float, wall: float, interval: float) -> ServerStats:
         """Put together what is known at `now`; the answers are left out where there are none."""
-        commands = commandstats.commands(known)
+        commands = self._commands.read(known)
         self.costs.learn(commands)
         return ServerStats(
             info=known.fields,
@@ -109,8 +112,8 @@ class Collector:
             started_at=self._start(known, wall),
             databases=info.databases(known),
             commands=commands,
-            errors=commandstats.errors(known),
-            latencies=commandstats.latencies(known),
+            errors=self._errors.read(known),
+            latencies=self._latencies.read(known),
             replicas=replication.replicas(known),
             masters=replication.masters(known),
             engines=replication.engines(known),

@@ -5,7 +5,6 @@ A sample line is the same bytes in both formats, only headers and the end differ
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable
 
 T = TypeVar("T")
+_INFINITE = {"inf": "+Inf", "-inf": "-Inf"}
 Kind = Literal["gauge", "counter", "histogram", "summary"]
 
 
@@ -88,11 +88,10 @@ def number(value: float) -> str:
     """Write the shortest text that reads back as the same number; whole numbers without a fraction."""
     if type(value) is int and -1_000_000_000_000_000 < value < 1_000_000_000_000_000:
         return str(value)
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    if value == (whole := int(value)) and abs(whole) < 1_000_000_000_000_000:
-        return str(whole)
-    return repr(float(value))
+    text = repr(float(value))
+    if text.endswith(".0") and -1e15 < value < 1e15:
+        return text[:-2]
+    return _INFINITE.get(text, text)
 
 
 def line(name: str, written_labels: str, value: float | None) -> str:

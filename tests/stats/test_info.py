@@ -19,12 +19,12 @@ def test_captured_replies(kind: str) -> None:
     assert len(known.fields) + len(known.cluster) + sum(map(len, known.tables.values())) == len(lines)
     assert kind.partition("-")[2] in {known.fields["redis_version"], known.fields.get("valkey_version")}
     assert info.databases(known)["db0"]["keys"] > 0
-    assert commandstats.errors(known)["ERR"] > 0
-    stats = commandstats.commands(known)
+    assert commandstats.errors().read(known)["ERR"] > 0
+    stats = commandstats.commands().read(known)
     assert len(stats) == len(known.table("cmdstat_"))
     assert stats["get"].calls > 0
     if kind != "redis-6.2.14":
-        assert commandstats.latencies(known).keys() == known.table("latency_percentiles_usec_").keys()
+        assert commandstats.latencies().read(known).keys() == known.table("latency_percentiles_usec_").keys()
 
 
 def test_a_line_of_commandstats() -> None:
@@ -36,11 +36,23 @@ def test_a_line_of_commandstats() -> None:
         b"slowlog_count=3,slowlog_time_ms_sum=40.5,slowlog_time_ms_max=20.25\r\n"
         b"cmdstat_broken:calls=x,usec=9\r\ncmdstat_empty:\r\n"
     )
-    assert commandstats.commands(known) == {
+    assert commandstats.commands().read(known) == {
         "get": CommandStats(21, 175),
         "config|get": CommandStats(5, 9, 2, 1),
         "set": CommandStats(5, 9, 2, 1, SlowCalls(3, 40.5, 20.25)),
     }
+
+
+def test_lines_that_stay_are_read_once() -> None:
+    """A table that is the same gives the same mapping, a line that is the same the same value."""
+    table = commandstats.commands()
+    text = b"cmdstat_get:calls=21,usec=175\r\ncmdstat_set:calls=5,usec=9\r\n"
+    before = table.read(info.parse(text))
+    assert table.read(info.parse(text)) is before
+    after = table.read(info.parse(text.replace(b"calls=5", b"calls=6")))
+    assert after["get"] is before["get"]
+    assert after["set"].calls == 6
+    assert table.read(info.parse(b"cmdstat_get:calls=21,usec=175\r\n")).keys() == {"get"}
 
 
 def test_replication() -> None:
@@ -74,8 +86,8 @@ def test_numbers_of_lines_and_series_are_bounded() -> None:
     known = info.parse(b"used_memory:5\r\n" + flood.encode())
     assert len(known.fields) <= info.MOST_FIELDS
     assert known.fields["used_memory"] == "5"
-    assert len(commandstats.commands(known)) == commandstats.MOST_COMMANDS
-    assert len(commandstats.errors(known)) == commandstats.MOST_ERRORS
+    assert len(commandstats.commands().read(known)) == commandstats.MOST_COMMANDS
+    assert len(commandstats.errors().read(known)) == commandstats.MOST_ERRORS
     assert len(info.databases(known)) == 1024
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from exporter.serverstats import ServerStats
     from exporter.views.exposition import Kind
     from exporter.views.families import Samples, Sheet
+    from exporter.views.reading import Reading
 
 _WORDS = {"ok": 1.0, "true": 1.0, "err": 0.0, "fail": 0.0, "false": 0.0}
 
@@ -37,9 +38,13 @@ def plain(value: Callable[[ServerStats], float | None]) -> Callable[[ServerStats
     return lambda stats: (("", value(stats)),)
 
 
-def section(rows: Iterable[Row]) -> Section:
-    """Rows that are rendered together whenever there is a new reading."""
-    return Section(Collect.STATS, lambda reading: (reading.stats,), tuple(rows))
+def section(rows: Iterable[Row], of: Callable[[ServerStats], tuple[object, ...]] | None = None) -> Section:
+    """Rows that are rendered together whenever there is a new reading, or one in which something of `of` is another."""
+
+    def sources(reading: Reading) -> tuple[object, ...]:
+        return (reading.stats,) if of is None or reading.stats is None else of(reading.stats)
+
+    return Section(Collect.STATS, sources, tuple(rows))
 
 
 def value_of(fields: Mapping[str, str], name: str) -> float | None:
