@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field, its family, and the factor from the field's unit to the family's. Without `help` it is just named."""
+    """A field, its family, and the divisor that turns the field's unit into the family's. Without `help` it is just named."""
 
     field: str
     name: str
     help: str = ""
-    factor: float = 1.0
+    divisor: float = 1.0
 
     def row(self, kind: Kind, *, cluster: bool = False) -> Row:
         """The family, read from INFO, or from CLUSTER INFO."""
 
         def value(stats: ServerStats) -> float | None:
             found = value_of(stats.cluster if cluster else stats.info, self.field)
-            return None if found is None else found * self.factor
+            return None if found is None else found / self.divisor
 
         return row(self.name, self.help or f"{self.name} metric", plain(value), kind)
 
@@ -146,7 +146,7 @@ GAUGES = (
     Field("pubsub_channels", "pubsub_channels"),
     Field("pubsub_patterns", "pubsub_patterns"),
     Field("pubsubshard_channels", "pubsubshard_channels"),
-    Field("latest_fork_usec", "latest_fork_seconds", factor=1e-6),
+    Field("latest_fork_usec", "latest_fork_seconds", divisor=1e6),
     Field("tracking_total_keys", "tracking_total_keys"),
     Field("tracking_total_items", "tracking_total_items"),
     Field("tracking_total_prefixes", "tracking_total_prefixes"),
@@ -163,7 +163,7 @@ GAUGES = (
         "slowlog_commands_time_ms_max",
         "slowlog_commands_duration_seconds_max",
         help="Maximum execution time in seconds among slowlogged commands",
-        factor=1e-3,
+        divisor=1e3,
     ),
     # Replication
     Field("connected_slaves", "connected_slaves"),
@@ -268,7 +268,7 @@ COUNTERS = (
         "slowlog_commands_time_ms_sum",
         "slowlog_commands_duration_seconds_total",
         help="Total execution time in seconds of slowlogged commands",
-        factor=1e-3,
+        divisor=1e3,
     ),
     Field("unexpected_error_replies", "unexpected_error_replies"),
     Field("total_error_replies", "total_error_replies"),

@@ -53,10 +53,10 @@ def _details(value: Callable[[SentinelDetails], float | None]) -> Callable[[Serv
     )
 
 
-def _setting(name: str, factor: float = 1.0) -> Callable[[ServerStats], Samples]:
+def _setting(name: str, divisor: float = 1.0) -> Callable[[ServerStats], Samples]:
     def value(one: SentinelDetails) -> float | None:
         found = one.settings.get(name)
-        return None if found is None else found * factor
+        return None if found is None else found / divisor
 
     return _details(value)
 
@@ -119,7 +119,7 @@ _SENTINEL = (
     row(
         "sentinel_master_last_ok_ping_reply_seconds",
         "Elapsed time in seconds since the last successful ping reply from the master",
-        _setting("last-ok-ping-reply", 1e-3),
+        _setting("last-ok-ping-reply", 1e3),
     ),
 )
 

@@ -58,14 +58,14 @@ def _counted(name: str) -> Callable[[ServerStats], Samples]:
     return samples
 
 
-def _numbers(*names: str, factor: float = 1.0) -> Callable[[ServerStats], Samples]:
+def _numbers(*names: str, divisor: float = 1.0) -> Callable[[ServerStats], Samples]:
     """A number of the databases that have it, under the first of its names that the server uses."""
 
     def samples(stats: ServerStats) -> Iterator[tuple[str, float]]:
         for database, known in stats.databases.items():
             for name in names:
                 if name in known:
-                    yield label("db", database), known[name] * factor
+                    yield label("db", database), known[name] / divisor
                     break
 
     return samples
@@ -115,7 +115,7 @@ SECTIONS = (
             ),
             row("db_keys", "Total number of keys by DB", _counted("keys")),
             row("db_keys_expiring", "Total number of expiring keys by DB", _counted("expires")),
-            row("db_avg_ttl_seconds", "Avg TTL in seconds", _numbers("avg_ttl", factor=1e-3)),
+            row("db_avg_ttl_seconds", "Avg TTL in seconds", _numbers("avg_ttl", divisor=1e3)),
             row("db_keys_cached", "Total number of cached keys by DB", _numbers("cached_keys")),
             row(
                 "db_keys_with_expiring_items",
