@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field, its family, and the divisor that turns the field's unit into the family's. Without `help` it is just named."""
+    """A field, its family, and the divisor between their units. Without `help` the family is just named."""
 
     field: str
     name: str
