@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -21,6 +21,7 @@ from exporter.monitor.governor import Governor, Plan, Skip, SkipReason
 from exporter.monitor.keys import CommandTable
 from exporter.monitor.session import Outcome, Session, Slice
 from exporter.monitor.shares import Demand
+from exporter.monitor.switch import Switch
 from exporter.sampling.labels import LabelBudget
 from exporter.sampling.slowdown import Slowdown
 from exporter.sampling.window import Piece, Window
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 PUBLISHED_KEYS = 100
 PUBLISHED_GROUPS = 50
 REFUSED_WAIT_SECONDS = 2.0
+SWITCHED_OFF_WAIT_SECONDS = 0.5
 TABLE_SECONDS = 300.0
 NOTHING = parse.Counts()
 
@@ -104,7 +106,9 @@ class Sampler:
             self._safety.budget.leave(self.node)
 
     def _plan(self) -> Plan | Skip:
-        """What the governor allows, within this node's share of what we may read in all."""
+        """What the governor allows, within this node's share of what we may read in all, unless it is switched off."""
+        if self._safety.switch.is_off(self.node.target, time.monotonic()):
+            return Skip(SkipReason.OFF, SWITCHED_OFF_WAIT_SECONDS)
         hot = self._board.latest(self.node, HotKeys)
         most = float(self._settings.events_per_second)
         demand = Demand(self._governor.load, most, hot=hot is not None and hot.over_threshold > 0)
@@ -252,10 +256,11 @@ class Sampler:
 
 @dataclass(frozen=True, slots=True)
 class Safety:
-    """What the samplers of all nodes share: who ends a burst that we cannot end, and what may be read in all."""
+    """What all samplers share: who ends a burst that we cannot end, what may be read in all, and the kill switch."""
 
     watchdog: Watchdog
     budget: SharedBudget
+    switch: Switch = field(default_factory=Switch)
 
 
 class _Totals:
