@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -236,3 +237,20 @@ def test_exporter_and_watchdog_frozen_together(
             for pid in reversed(frozen):
                 os.kill(pid, signal.SIGCONT)
     wait_for(lambda: sampled(exporter), 15, "fresh figures")
+
+
+def test_the_stalled_client_of_a_lost_exporter_is_ended(redis_server: Server, exporter: Exporter) -> None:
+    """A MONITOR client with our name that nobody reads any more is ended once the server holds 8 MiB for it."""
+    client = redis_server.client(socket_timeout=20)
+    with socket.create_connection(("127.0.0.1", redis_server.port)) as lost:
+        lost.sendall(b"CLIENT SETNAME hotkey-exporter\r\nMONITOR\r\n")
+        assert lost.recv(10) == b"+OK\r\n+OK\r\n"
+        ours = lost.getsockname()[1]
+
+        def stalls() -> bool:
+            return any(one["addr"].endswith(f":{ours}") for one in client.client_list())
+
+        for _ in range(30):
+            client.set("large", b"v" * MEBIBYTE)
+        wait_for(lambda: not stalls(), 20, "the stalled client to be ended")
+    wait_for(lambda: "reaper.ended" in exporter.log, 5, "the log to say so")
