@@ -59,8 +59,15 @@ class Arrivals:
     def expected(self, start: float, end: float) -> float:
         """Mean number in [start, end), which lies in one second."""
         if (second := int(start)) != self._second:
-            self._second, self._segments = second, self._stream.segments(self._seed, second)
-        return self._share * sum(max(0.0, min(end, b) - max(start, a)) * rate for a, b, rate in self._segments)
+            self._second = second
+            self._segments = [one for one in self._stream.segments(self._seed, second) if one[2] > 0.0]
+        total = 0.0
+        for begin, finish, rate in self._segments:
+            first = max(start, begin)
+            last = min(end, finish)
+            if last > first:
+                total += (last - first) * rate
+        return self._share * total
 
     def count(self, start: float, end: float, slowed: float = 1.0) -> int:
         """Draw the number in [start, end), where only the share `slowed` gets through."""
