@@ -78,6 +78,10 @@ class Ledger:
         assert key is not None
         return self._dbs[slot], key
 
+    def amount(self, slot: int) -> float:
+        """Return the accesses that the window holds of one key."""
+        return self._amounts[slot]
+
     def sums(self, slot: int) -> Sums:
         """Return what the window holds of one key."""
         covered, lone, seen, unseen = self._rare.get(slot, (0.0, 0.0, 0.0, 0.0))

@@ -26,6 +26,7 @@ __all__ = ["Estimate", "KeyEstimate", "Piece", "Window"]
 
 INDEX_SECONDS = 15  # the index holds as many keys as this many seconds may have; some 250 bytes each
 _LEAST_FREEDOM = 3.0  # for keys seen once or twice fewer make the interval several times wider and cover no more
+_SURE_RISE = 3.0  # standard deviations
 _STEP_SECONDS = 1.0  # a clock that went back further starts a new window
 
 
@@ -187,11 +188,34 @@ class Window:
         return [self._estimate(slot) for slot in self._ledger.top(limit)]
 
     def recent(self, limit: int, seconds: int = 3) -> list[KeyEstimate]:
-        """Name the `limit` keys with the most accesses in the last `seconds` closed seconds, most first.
+        """Name `limit` keys by what they did in the last `seconds` closed seconds; estimates are over the whole window.
 
-        Their estimates are over the whole window. The open second is left out: its end is never further than a second.
+        First up to a third of them that surely rose, by how much; then those with the most accesses. A key that is new
+        among many hot ones would not be seen otherwise. The open second is left out: its end is never far.
         """
-        return [self._estimate(slot) for slot in largest_first(self._recent_amounts(seconds).items(), limit)]
+        risen = self._risen(seconds, limit // 3)
+        others = largest_first(self._recent_amounts(seconds).items(), limit)
+        slots = [*risen, *(slot for slot in others if slot not in risen)]
+        return [self._estimate(slot) for slot in slots[:limit]]
+
+    def _risen(self, seconds: int, limit: int) -> list[int]:
+        """Find the slots that had more accesses lately than before, beyond chance, by the surplus, largest first.
+
+        Chance: three standard deviations of the accesses that were seen, as if they were Poisson's.
+        """
+        strata = self._recent_strata(seconds)
+        span, observed = sum(one.extent for one in strata), sum(one.observed for one in strata)
+        before = self._frame.span - span
+        if not observed or before < seconds:
+            return []
+        worth = span / observed
+        surplus: dict[int, float] = {}
+        for slot, amount in self._recent_amounts(seconds).items():
+            if amount > _SURE_RISE**2 * worth:
+                more = amount - (self._ledger.amount(slot) - amount) * span / before
+                if more > _SURE_RISE * sqrt((amount + worth) * worth):
+                    surplus[slot] = more
+        return largest_first(surplus.items(), limit)
 
     def _recent_strata(self, seconds: int) -> list[Stratum]:
         start = (self._end or 0) - seconds

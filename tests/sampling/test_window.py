@@ -386,6 +386,32 @@ def test_top_and_recent() -> None:
     assert window.top(0) == []
 
 
+def test_a_new_key_is_named_among_hotter_ones() -> None:
+    """Fifty keys are hotter than one that has just begun: it is the first of the recent ones, until it is no news."""
+    window, steady = Window(60), {(0, b"k%d" % n): (100 + n, 0) for n in range(50)}
+    for second in range(START, START + 20):
+        exact_second(window, second, steady | ({(0, b"new"): (40, 0)} if second >= START + 18 else {}))
+    window.advance(START + 20)
+    assert [one.key for one in window.recent(30)][:2] == [b"new", b"k49"]
+    assert len({one.key for one in window.recent(30)}) == 30
+    for second in range(START + 20, START + 90):
+        exact_second(window, second, steady | {(0, b"new"): (40, 0)})
+    window.advance(START + 90)
+    assert b"new" not in {one.key for one in window.recent(30)}
+
+
+def test_chance_is_no_rise() -> None:
+    """Keys that are seen a few times in bursts, now and then, do not push out those with the most accesses."""
+    window, rng = Window(60), random.Random(5)
+    for second in range(START, START + 60):
+        for at in range(10):
+            seen = {(0, b"r%d" % rng.randrange(3000)): (1, 0) for _ in range(400)}
+            hot = {(0, b"hot%d" % n): (rng.randrange(8, 13), 0) for n in range(30)}
+            window.add(piece(second + at / 10, second + at / 10 + 0.01, seen | hot))
+    window.advance(START + 60)
+    assert all(one.key.startswith(b"hot") for one in window.recent(30))
+
+
 def test_equal_keys_keep_their_places() -> None:
     """Among keys of the same rate the ones that were there first stay, so that labels do not churn."""
     window = Window(60)
