@@ -64,6 +64,7 @@ class App:
             signal.signal(signal.SIGHUP, lambda *_: self._hangup.set())
             self._fleet.become(self._config)
             self._meters.config_read(usable=True)
+            self._meters.alert_thresholds(self._config.alerts.memory_ratio, self._config.alerts.latency)
             self._keeper.start()
             host, port = sock.getsockname()[:2]
             log.info("app.started", "listening", version=__version__, listen=join(host, port),
@@ -110,6 +111,7 @@ class App:
             self._config, self._effective = config, self._with_guests(config)
             self._fleet.become(self._effective)
             self._meters.config_read(usable=True)
+            self._meters.alert_thresholds(config.alerts.memory_ratio, config.alerts.latency)
             log.info("config.reloaded", "configuration reloaded", targets=len(config.targets))
         return ()
 

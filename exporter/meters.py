@@ -58,6 +58,16 @@ class Meters:
             "When the configuration in use was read.",
             registry=registry,
         )
+        self._memory_limit = Gauge(
+            "hotkey_exporter_alert_memory_threshold_ratio",
+            "Configured share of the memory above which an alert is active.",
+            registry=registry,
+        )
+        self._latency_limit = Gauge(
+            "hotkey_exporter_alert_latency_threshold_seconds",
+            "Configured time for a PING above which an alert is active.",
+            registry=registry,
+        )
         for level in _LEVELS:  # present from the start: an increase from nothing is invisible to rate()
             self._log_events.labels(level)
         ProcessCollector(registry=registry)
@@ -85,6 +95,11 @@ class Meters:
         self._reloaded.set(int(usable))
         if usable:
             self._reloaded_at.set_to_current_time()
+
+    def alert_thresholds(self, memory_ratio: float, latency_seconds: float) -> None:
+        """Show the thresholds of `/health/redis-alerts`, so that rules can use the same ones."""
+        self._memory_limit.set(memory_ratio)
+        self._latency_limit.set(latency_seconds)
 
     def families(self) -> Iterator[Metric]:
         """All families, read now, without the `_created` series: they double the counters and nobody reads them.

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from exporter.errors import DownReason
-from exporter.keynames import write
 from exporter.snapshot import Source
+from exporter.views.hotkeys import threshold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from exporter.config import Config, Sampling
+    from exporter.config import Config
     from exporter.keynames import KeyNames
     from exporter.views.reading import Moment, Reading
 
@@ -140,7 +139,7 @@ def _hot_keys(reading: Reading, names: KeyNames) -> Iterator[Alert]:
     settings = reading.target.sampling
     seen: set[tuple[int, str]] = set()
     for key in sorted(reading.hotkeys.keys if reading.hotkeys else (), key=lambda one: one.rate, reverse=True):
-        limit = _threshold(key.key, settings)
+        limit = threshold(key.key, settings)
         written = names.label(key.key)
         if limit is None or key.low <= limit or (key.db, written) in seen:
             continue
@@ -157,15 +156,3 @@ def _hot_keys(reading: Reading, names: KeyNames) -> Iterator[Alert]:
             db=key.db,
             key=written,
         )
-
-
-def _threshold(key: bytes, settings: Sampling) -> float | None:
-    """Return the threshold of one key: the first override whose glob matches its name, None where it is ignored."""
-    if settings.overrides:
-        name = write(key)
-        for override in settings.overrides:
-            if fnmatchcase(name, override.match):
-                if override.ignore:
-                    return None
-                return settings.threshold if override.threshold is None else override.threshold
-    return settings.threshold

@@ -70,8 +70,8 @@ class Sheet:
     def keys(self) -> list[tuple[str, ShownKey]]:
         """Give the keys that the label budget lets in, with their labels `db` and `key`."""
         if self._keys is None:
-            hotkeys = self.reading.hotkeys
-            found = shown(hotkeys, self.reading.enrichment, self.names, hotkeys.labelled) if hotkeys else []
+            hotkeys, settings = self.reading.hotkeys, self.reading.target.sampling
+            found = shown(hotkeys, self.reading.enrichment, self.names, hotkeys.labelled, settings) if hotkeys else []
             self._keys = [(labels((("db", str(key.db)), ("key", key.key))), key) for key in found]
         return self._keys
 
@@ -165,7 +165,7 @@ _DB = "db is the plain number of the database"
 SECTIONS = (
     Section(
         Collect.HOTKEYS,
-        lambda reading: (reading.hotkeys, reading.enrichment),
+        lambda reading: (reading.hotkeys, reading.enrichment, reading.target),
         (
             _row(
                 "redis_hotkey_accesses_per_second",
@@ -206,6 +206,12 @@ SECTIONS = (
                 "redis_hotkey_info",
                 f"Type, encoding and cluster slot of the key (slot is empty outside a cluster); {_DB}.",
                 _key_info,
+            ),
+            _row(
+                "redis_hotkey_low_to_threshold_ratio",
+                "Lower end of the interval over the threshold that applies to the key, sampling.overrides included: "
+                "above 1 the key is hot. Absent where the key is ignored.",
+                _per_key(lambda key: key.low_to_threshold),
             ),
             _row(
                 "redis_hotkeys_over_threshold",
@@ -328,6 +334,16 @@ SECTIONS = (
                 "redis_node_info",
                 "Role of the node, and its shard and replication group (empty for a standalone server).",
                 _node_info,
+            ),
+            _row(
+                "redis_ping_latency_seconds",
+                "How long the node took to answer the last PING.",
+                _while_up(lambda status: status.latency_seconds),
+            ),
+            _row(
+                "redis_total_system_memory_bytes",
+                "total_system_memory_bytes metric",
+                _while_up(lambda status: status.total_memory_bytes),
             ),
             _row(
                 "redis_keyspace_hit_ratio",

@@ -6,12 +6,16 @@ Also the JSON of `/api/v1/hotkeys`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
+
+from exporter.keynames import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Set
 
+    from exporter.config import Sampling
     from exporter.keynames import KeyNames
     from exporter.snapshot import Enrichment, HotKeys, KeyFacts
     from exporter.views.reading import Moment, Reading
@@ -26,6 +30,7 @@ class ShownKey:
 
     Keys that are written alike (groups under `privacy: group`) are one line: their rates, bounds and shares add up
     (so the interval errs on the wide side), and `facts` is None, as it would be of any one of them.
+    `low_to_threshold` is the lower end over the threshold that applies to the key (of the hottest, if several).
     """
 
     db: int
@@ -38,6 +43,7 @@ class ShownKey:
     writes: float
     facts: KeyFacts | None
     ttl_seconds: float | None
+    low_to_threshold: float | None = None
 
     @property
     def write_ratio(self) -> float | None:
@@ -47,11 +53,16 @@ class ShownKey:
 
 
 def shown(
-    hotkeys: HotKeys, enrichment: Enrichment | None, names: KeyNames, only: Set[tuple[int, bytes]] | None = None
+    hotkeys: HotKeys,
+    enrichment: Enrichment | None,
+    names: KeyNames,
+    only: Set[tuple[int, bytes]] | None = None,
+    settings: Sampling | None = None,
 ) -> list[ShownKey]:
     """All keys of a snapshot (or `only` some), most accessed first, one for each database and written name.
 
-    A TTL is counted down from its probe to the time of the snapshot.
+    A TTL is counted down from its probe to the time of the snapshot. With `settings` the keys are held against their
+    thresholds.
     """
     facts: Mapping[tuple[int, bytes], KeyFacts] = enrichment.facts if enrichment else {}
     lines: dict[tuple[int, str], ShownKey] = {}
@@ -60,6 +71,7 @@ def shown(
             continue
         written = names.label(key.key)
         fact = facts.get((key.db, key.key))
+        limit = threshold(key.key, settings) if settings else None
         line = ShownKey(
             db=key.db,
             key=written,
@@ -71,6 +83,7 @@ def shown(
             writes=key.writes,
             facts=fact,
             ttl_seconds=_remaining(fact, hotkeys.taken_at),
+            low_to_threshold=key.low / limit if limit else None,
         )
         same = lines.get((key.db, written))
         lines[key.db, written] = line if same is None else _sum(same, line)
@@ -84,6 +97,7 @@ def _remaining(facts: KeyFacts | None, at: float) -> float | None:
 
 
 def _sum(one: ShownKey, other: ShownKey) -> ShownKey:
+    ratios = [ratio for ratio in (one.low_to_threshold, other.low_to_threshold) if ratio is not None]
     return replace(
         one,
         rate=one.rate + other.rate,
@@ -94,6 +108,7 @@ def _sum(one: ShownKey, other: ShownKey) -> ShownKey:
         writes=one.writes + other.writes,
         facts=None,
         ttl_seconds=None,
+        low_to_threshold=max(ratios, default=None),
     )
 
 
@@ -162,3 +177,15 @@ def _row(rank: int, reading: Reading, key: ShownKey) -> dict[str, Any]:
         "memory_bytes": key.facts.memory_bytes if key.facts else None,
         "ttl_seconds": key.ttl_seconds,
     }
+
+
+def threshold(key: bytes, settings: Sampling) -> float | None:
+    """Return the threshold of one key: the first override whose glob matches its name, None where it is ignored."""
+    if settings.overrides:
+        name = write(key)
+        for override in settings.overrides:
+            if fnmatchcase(name, override.match):
+                if override.ignore:
+                    return None
+                return settings.threshold if override.threshold is None else override.threshold
+    return settings.threshold

@@ -374,3 +374,19 @@ def test_every_kind_of_snapshot_may_be_missing() -> None:
             if kind is not missing:
                 board.publish(shop.CACHE, full.latest(shop.CACHE, kind))
         assert of(exposition(board), "redis_up") == [0 if missing is NodeStatus else 1]
+
+
+def test_each_key_is_held_against_its_own_threshold() -> None:
+    """An override's threshold counts, an ignored key has no ratio, every other key is measured by the general one."""
+    overrides = [{"match": "flash-sale:*", "ignore": True}, {"match": "product:*", "threshold": "100/s"}]
+    target = {"name": "cache", "url": "redis://10.0.0.1", "sampling": {"threshold": "50/s", "overrides": overrides}}
+    config = shop.with_targets(shop.shop_config(), target)
+    readings = read(shop.shop_board(), config, shop.NOW)
+    found = samples(MetricsView().render(readings, shop.NAMES, Format.TEXT, NODES))
+    lows = {labels: value for (name, labels), value in found.items() if name == "redis_hotkey_accesses_per_second_low"}
+    ratios = {labels: value for (name, labels), value in found.items() if name == "redis_hotkey_low_to_threshold_ratio"}
+    limits = {labels: 100 if dict(labels)["key"].startswith("product:") else 50 for labels in lows}
+    assert any(limit == 100 for limit in limits.values())
+    kept = {labels for labels in lows if not dict(labels)["key"].startswith("flash-sale:")}
+    assert kept < lows.keys()
+    assert ratios == {labels: pytest.approx(lows[labels] / limits[labels]) for labels in kept}
