@@ -16,6 +16,8 @@ from exporter.errors import DownReason, MonitorRefused, NodeError
 from exporter.monitor.governor import LONGEST_GRACE_SECONDS, Governor, Plan
 from exporter.monitor.session import HARD_LIMIT_BYTES, Limits, Session
 from exporter.monitor.watchdog import Watchdog
+from exporter.sampling.native import CONFIGURED, STANDS_IN_FOR, offers
+from exporter.snapshot import Source
 from exporter.stats.prober import Prober
 from exporter.stats.questions import QUESTIONS
 from exporter.topology import topology_of
@@ -39,6 +41,11 @@ _QUEUED = {
     "TYPE": ("TYPE", "hotkey-exporter:check"),
     "OBJECT ENCODING": ("OBJECT", "ENCODING", "hotkey-exporter:check"),
     "PTTL": ("PTTL", "hotkey-exporter:check"),
+    "OBJECT FREQ": ("OBJECT", "FREQ", "hotkey-exporter:check"),
+}
+_TRIALS: dict[Source, list[tuple[str, ...]]] = {
+    Source.HOTKEYS: [("HOTKEYS", "GET")],
+    Source.LFU: [("MULTI",), _QUEUED["OBJECT FREQ"], ("DISCARD",)],
 }
 _MEANING = {
     "MONITOR": "hot keys",
@@ -50,7 +57,8 @@ _MEANING = {
     "TIME": "measuring what a step through the keys costs the server",
     "TYPE": "type of hot keys",
     "OBJECT ENCODING": "encoding of hot keys",
-    "PTTL": "remaining life of hot keys",
+    "PTTL": "remaining life of hot keys, and of key groups",
+    "OBJECT FREQ": "hot keys by rank, under an lfu policy and where MONITOR is refused",
 } | {question.name: question.meaning for question in QUESTIONS}
 
 
@@ -133,6 +141,8 @@ def _node(config: Config, target: Target, topology: Topology, node: Node, watchd
     up = status.down is None
     allowed = _allowed(topology, node) | prober.allowed if up else {}
     source, why = _source(target, topology, node, allowed, watchdog) if up else ("none", status.down or "")
+    if up and (native := _native(target, topology, node, status, why)):
+        source, why = native, why or CONFIGURED
     events = min(float(target.sampling.events_per_second), float(config.sampling.total_events_per_second))
     governor = Governor(target.sampling, primaries_only=target.nodes == "primaries")
     governor.allow(events)
@@ -180,8 +190,8 @@ def _source(
     target: Target, topology: Topology, node: Node, allowed: dict[str, bool], watchdog: Watchdog
 ) -> tuple[str, str]:
     """Try MONITOR for a moment, and whether it can be left again."""
-    if target.sampling.source == "off":
-        return "none", "off"
+    if target.sampling.source not in {"auto", "monitor"}:
+        return "none", "off" if target.sampling.source == "off" else ""
     link = topology.link(node)
     guard = watchdog.guard()
     session = Session(link, topology.own(node).token, guard)
@@ -200,6 +210,26 @@ def _source(
         guard.close()
     allowed["RESET"] = session.can_reset
     return "monitor", ""
+
+
+def _native(target: Target, topology: Topology, node: Node, status: NodeStatus, why: str) -> str | None:
+    """The source that takes MONITOR's place: what the configuration names, or the best that the server offers."""
+    wanted = target.sampling.source
+    sources = [source for source in (Source.HOTKEYS, Source.LFU) if wanted == source.value]
+    if wanted == "auto" and why in STANDS_IN_FOR:
+        sources = [Source.HOTKEYS, Source.LFU]
+    link = topology.link(node)
+    try:
+        for source in sources:
+            if offers(source, status):
+                replies = link.pipeline(_TRIALS[source])
+                if not any(isinstance(reply, redis.ResponseError) for reply in replies):
+                    return source.value
+    except NodeError:
+        return None
+    finally:
+        link.close()
+    return None
 
 
 def _mode(plan: object) -> str:
@@ -224,7 +254,9 @@ def _lines(node: NodeReport) -> list[str]:
         return [f"{node.target}  {node.addr}", f"  DOWN  {node.reason}: {node.detail}"]
     lines = [f"{node.target}  {node.addr}  {node.server} {node.version}, {node.role}"]
     if node.source == "none":
-        lines.append(f"  hot keys   none: {node.source_reason}")
+        lines.append(f"  hot keys   none: {node.source_reason or 'unsupported'}")
+    elif node.source != "monitor":
+        lines.append(f"  hot keys   {node.source} (no rates of accesses), not MONITOR: {node.source_reason}")
     else:
         share = "everything is observed" if node.sampling == "joined" else f"{node.duty_ratio:.1%} of the time"
         lines += [

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from exporter.config import hash_secret_of
+from exporter.config import Keyspace, hash_secret_of
 from exporter.errors import ConfigError, NodeError, Problem
 from exporter.keynames import KeyNames
 from exporter.log import log
@@ -22,6 +22,7 @@ from exporter.monitor.watchdog import Watchdog
 from exporter.sampling.enrich import Enricher
 from exporter.sampling.hotkeys import Safety, Sampler
 from exporter.sampling.keyspace import KeyspaceSampler
+from exporter.sampling.native import NativeEyes
 from exporter.sampling.scan import Pace, Scanner
 from exporter.schedule import GuardedThread, Jobs, Turns
 from exporter.snapshot import Board, Node, NodeStatus
@@ -31,7 +32,7 @@ from exporter.topology import topology_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from exporter.config import Config, Keys, Keyspace, Target
+    from exporter.config import Config, Keys, Target
     from exporter.link import Link
     from exporter.meters import Meters
     from exporter.topology import Topology
@@ -189,9 +190,10 @@ class Watch:
         names = KeyNames.of(order.keys, hash_secret_of(order.keys))
         self._enrichers = [Enricher(board, self._link(node), self._topology.own(node)) for node in self.nodes]
         self.threads = [thread for node in self.nodes for thread in self._threads(node, names)]
+        works = [self._native(node).steps for node in self.nodes]
         if order.keyspace and order.keyspace.enabled:
-            looks = Turns([self._keyspace(node, names, order.keyspace).steps for node in self.nodes])
-            self.threads.append(GuardedThread(f"keyspace {order.target.name}", looks.run, self._stop))
+            works += [self._keyspace(node, names, order.keyspace).steps for node in self.nodes]
+        self.threads.append(GuardedThread(f"looks {order.target.name}", Turns(works).run, self._stop))
         for thread in self.threads:
             thread.start()
 
@@ -247,6 +249,10 @@ class Watch:
             GuardedThread(f"prober {label}", probe, self._stop),
             GuardedThread(f"sampler {label}", sampler.run, self._stop),
         )
+
+    def _native(self, node: Node) -> NativeEyes:
+        scanner = Scanner(self._link(node), self._topology.own(node), self.order.keyspace or Keyspace(), self._pace)
+        return NativeEyes(self._board, self._link(node), scanner, self.order.target.sampling)
 
     def _keyspace(self, node: Node, names: KeyNames, settings: Keyspace) -> KeyspaceSampler:
         scanner = Scanner(self._link(node), self._topology.own(node), settings, self._pace)

@@ -30,6 +30,8 @@ class Source(StrEnum):
     """Where the hot-key figures of a node come from: the closed set of `redis_sampling_source_info{source}`."""
 
     MONITOR = "monitor"
+    HOTKEYS = "hotkeys"
+    LFU = "lfu"
     NONE = "none"
 
 
@@ -88,6 +90,37 @@ class SamplingState:
 
     source: Source
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NativeKey:
+    """What a server itself says of one of its hot keys; `db` None where it does not say, figures None where unknown.
+
+    `frequency` is the LFU counter (0 to 255): a rank and no rate.
+    """
+
+    db: int | None
+    key: bytes
+    accesses_per_second: float | None = None
+    cpu_seconds_per_second: float | None = None
+    network_bytes_per_second: float | None = None
+    frequency: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NativeKeys:
+    """Hot keys by another source than MONITOR, and why it is in use: hottest first, several orders one after the other.
+
+    `labelled` are those that the label budget lets into Prometheus, with database 0 for an unknown one; `seconds` is
+    the time that the figures are over, 0 where the server does not say.
+    """
+
+    source: Source
+    reason: str
+    keys: tuple[NativeKey, ...]
+    labelled: frozenset[tuple[int, bytes]]
+    seconds: float
+    taken_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +256,29 @@ class KeyspaceState:
     taken_at: float
 
 
-Value = HotKeys | SamplingState | SamplingTotals | Enrichment | NodeStatus | ServerStats | Keyspace | KeyspaceState
-V = TypeVar("V", HotKeys, SamplingState, SamplingTotals, Enrichment, NodeStatus, ServerStats, Keyspace, KeyspaceState)
+Value = (
+    HotKeys
+    | SamplingState
+    | SamplingTotals
+    | Enrichment
+    | NodeStatus
+    | ServerStats
+    | Keyspace
+    | KeyspaceState
+    | NativeKeys
+)
+V = TypeVar(
+    "V",
+    HotKeys,
+    SamplingState,
+    SamplingTotals,
+    Enrichment,
+    NodeStatus,
+    ServerStats,
+    Keyspace,
+    KeyspaceState,
+    NativeKeys,
+)
 
 
 class Board:

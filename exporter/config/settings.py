@@ -118,10 +118,15 @@ class Override(Section):
 class Sampling(Section):
     """How hot keys are found, and what that may cost the server."""
 
-    source: Annotated[Literal["auto", "monitor", "off"], Word] = Field(
+    source: Annotated[Literal["auto", "monitor", "hotkeys", "lfu", "off"], Word] = Field(
         default="auto",
-        description="`auto` uses MONITOR where the server allows it and says why where it does not; `monitor` asks for "
-        "it by name; `off` never sends it.",
+        description="`auto` uses MONITOR where the server allows it, else what the server itself knows (`hotkeys`, "
+        "then `lfu`), and says which and why. The others ask for one by name; `off` uses none.",
+    )
+    hotkeys_beside: Flag = Field(
+        default=False,
+        description="Run HOTKEYS sessions (Redis 8.6 and newer) beside MONITOR, too, for CPU time and network bytes of "
+        "keys. A server has only one session, which others may want.",
     )
     window: Annotated[float, BeforeValidator(quantities.Duration(10, 600, whole=True).read)] = Field(
         default=60.0,

@@ -236,7 +236,7 @@ class Governor:
         return max(GRACE_SECONDS, late) + ((status.latency_seconds if status else None) or 0.0)
 
     def _refusal(self, status: NodeStatus | None) -> Skip | None:
-        if self._settings.source == "off":
+        if self._settings.source not in {"auto", "monitor"}:
             return Skip(SkipReason.OFF, 1.0)
         if status is None:
             return Skip(SkipReason.STARTING, 0.02)

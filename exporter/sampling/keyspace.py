@@ -168,7 +168,7 @@ class KeyspaceSampler:
         if now - self._rated_at >= 1.0:
             self._rate = (commands - self._rated) / (now - self._rated_at)
             self._rated_at, self._rated = now, commands
-        if self._target.sampling.source == "off":
+        if self._target.sampling.source not in {"auto", "monitor"}:
             return self._scanner.pause(inf)
         status = self._board.latest(self._node, NodeStatus)
         others = max(0.0, status.ops_per_second - self._rate) if status else 0.0

@@ -122,7 +122,7 @@ def _latency(reading: Reading, limit: float) -> Iterator[Alert]:
 def _sampling(reading: Reading) -> Iterator[Alert]:
     off = reading.target.sampling.source == "off"
     stopped = "hotkeys" in reading.withheld or (reading.state and reading.state.source is Source.NONE)
-    if reading.hotkeys is None and stopped and not off:
+    if reading.hotkeys is None and stopped and not off and not reading.stands_in:
         reason = reading.reason if reading.source == Source.NONE else "stale"
         yield Alert(
             "HotKeySamplingStopped",

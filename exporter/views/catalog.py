@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from exporter.views import families, keyspace, redis_families
+from exporter.views import families, keyspace, native_families, redis_families
 
-SECTIONS = (*families.SECTIONS, *keyspace.SECTIONS, *redis_families.SECTIONS)
+SECTIONS = (*families.SECTIONS, *keyspace.SECTIONS, *native_families.SECTIONS, *redis_families.SECTIONS)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from exporter.views.exposition import Family, label, labels
 from exporter.views.hotkeys import shown
+from exporter.views.native import shown as native_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from exporter.snapshot import HotKeys, NodeStatus, SamplingTotals
     from exporter.views.exposition import Kind
     from exporter.views.hotkeys import ShownKey
+    from exporter.views.native import ShownNative
     from exporter.views.reading import Reading
 
     # What a family's function gives: labels after `target` and `addr` (written, without a comma before), and a value.
@@ -65,6 +67,7 @@ class Sheet:
         self.reading = reading
         self.names = names
         self._keys: list[tuple[str, ShownKey]] | None = None
+        self._native: list[tuple[str, ShownNative]] | None = None
 
     @property
     def keys(self) -> list[tuple[str, ShownKey]]:
@@ -74,6 +77,17 @@ class Sheet:
             found = shown(hotkeys, self.reading.enrichment, self.names, hotkeys.labelled, settings) if hotkeys else []
             self._keys = [(labels((("db", str(key.db)), ("key", key.key))), key) for key in found]
         return self._keys
+
+    @property
+    def native(self) -> list[tuple[str, ShownNative]]:
+        """Give the keys that the server itself names, with their labels `db` (empty if unknown) and `key`."""
+        if self._native is None:
+            native = self.reading.native
+            found = native_keys(native, self.names, native.labelled) if native else []
+            self._native = [
+                (labels((("db", "" if key.db is None else str(key.db)), ("key", key.key))), key) for key in found
+            ]
+        return self._native
 
 
 def _row(name: str, text: str, samples: Callable[[Sheet], Samples], kind: Kind = "gauge") -> Row:
@@ -132,7 +146,7 @@ def _thresholds(value: Callable[[Target], float]) -> Callable[[Sheet], Samples]:
 
 
 def _sampling_up(sheet: Sheet) -> Samples:
-    return [("", 1 if sheet.reading.hotkeys else 0)]
+    return [("", 1 if sheet.reading.hotkeys or sheet.reading.stands_in else 0)]
 
 
 def _source(sheet: Sheet) -> Samples:
@@ -252,7 +266,7 @@ SECTIONS = (
     ),
     Section(
         Collect.HOTKEYS,
-        lambda reading: (reading.hotkeys is None, reading.totals, reading.state, reading.target),
+        lambda reading: (reading.hotkeys is None, reading.totals, reading.state, reading.native, reading.target),
         (
             _row(
                 "redis_hotkey_threshold_accesses_per_second",

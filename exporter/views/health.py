@@ -82,7 +82,7 @@ def _memory(status: NodeStatus) -> dict[str, Any]:
 def _sampling(reading: Reading) -> dict[str, Any]:
     hotkeys = reading.hotkeys
     return {
-        "up": hotkeys is not None,
+        "up": hotkeys is not None or reading.stands_in,
         "source": reading.source,
         "reason": reading.reason,
         "observed_seconds": hotkeys.observed_seconds if hotkeys else None,

@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from exporter.keynames import write
+from exporter.views import native
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Set
@@ -131,6 +132,9 @@ def api(
     readings: tuple[Reading, ...], names: KeyNames, now: Moment, limit: int, db: int | None = None
 ) -> dict[str, Any]:
     """Build the answer of `/api/v1/hotkeys` (see the contract); what is unknown or withheld is None."""
+    rows = [_row(reading, key) for reading, key in listed(readings, names, limit, db)]
+    for reading in readings:
+        rows += native.rows(reading, names, min(limit, MOST_KEYS), db)
     fresh = [reading.hotkeys for reading in readings if reading.hotkeys]
     newest = max(fresh, key=attrgetter("taken_at"), default=None)
     return {
@@ -138,9 +142,7 @@ def api(
         "window_end": max((one.window_end for one in fresh), default=None),
         "window_seconds": newest.window_seconds if newest else _configured_window(readings),
         "targets": [_target(reading) for reading in readings],
-        "hotkeys": [
-            _row(rank, reading, key) for rank, (reading, key) in enumerate(listed(readings, names, limit, db), start=1)
-        ],
+        "hotkeys": [{**row, "rank": rank} for rank, row in enumerate(rows, start=1)],
     }
 
 
@@ -160,9 +162,9 @@ def _target(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _row(rank: int, reading: Reading, key: ShownKey) -> dict[str, Any]:
+def _row(reading: Reading, key: ShownKey) -> dict[str, Any]:
     return {
-        "rank": rank,
+        "rank": 0,  # given by the caller
         "target": reading.node.target,
         "addr": reading.node.addr,
         "db": key.db,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from exporter.views.hotkeys import listed
 from exporter.views.markup import Html, tag
+from exporter.views.native import native_table
 from exporter.views.tables import alert_list, cost_table, group_table, key_table, node_card
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def _main(readings: tuple[Reading, ...], alerts: Sequence[Alert], names: KeyName
         tag("section.cards", *[node_card(reading) for reading in readings], at={"id": "nodes"}),
         tag("section", alert_list(alerts), at={"id": "alerts"}),
         tag("section.panel", *key_table(readings, rows, several), at={"id": "hotkeys"}),
+        native_table(readings, names),
         tag(
             "div.columns",
             tag("section.panel", *group_table(readings, several), at={"id": "groups"}),

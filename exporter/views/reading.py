@@ -16,6 +16,7 @@ from exporter.snapshot import (
     HotKeys,
     Keyspace,
     KeyspaceState,
+    NativeKeys,
     NodeStatus,
     SamplingState,
     SamplingTotals,
@@ -34,6 +35,8 @@ MISSED_READINGS = 3
 """What a server says of itself is shown until this many readings are missing."""
 MISSED_ENRICHMENTS = 3
 """Facts about keys change slowly: they are shown until this many runs are missing."""
+NATIVE_SECONDS = 20.0
+"""How old what the server itself said may be: it is asked every five seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def iso(wall: float) -> str:
 class Reading:
     """One node as the views may show it; a value is None before the first, and where it is `withheld`.
 
-    `down` is None while the node is up. `withheld` maps `hotkeys`, `stats`, `enrichment` or `keyspace` to the
+    `down` is None while the node is up. `withheld` maps `hotkeys`, `stats`, `enrichment`, `keyspace` or `native` to the
     age in seconds of the snapshot that is too old.
     """
 
@@ -74,6 +77,7 @@ class Reading:
     stats: ServerStats | None
     keyspace: Keyspace | None
     keyspace_state: KeyspaceState | None
+    native: NativeKeys | None
     stats_last_success: float | None
     withheld: Mapping[str, float]
 
@@ -85,12 +89,23 @@ class Reading:
     @property
     def source(self) -> str:
         """Where the hot-key figures come from, `none` before anything is known."""
-        return (self.state.source if self.state else Source.NONE).value
+        return (self._in_use.source if self._in_use else Source.NONE).value
+
+    @property
+    def _in_use(self) -> SamplingState | NativeKeys | None:
+        """MONITOR's state, unless it is not in use and another source stands in for it."""
+        idle = self.state is None or self.state.source is Source.NONE
+        return self.native if idle and self.native and self.native.reason != "beside" else self.state
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether another source than MONITOR has fresh figures in its place."""
+        return isinstance(self._in_use, NativeKeys) and self._in_use.source is not Source.NONE
 
     @property
     def reason(self) -> str:
         """Why the source is what it is; `starting` before the sampler has said anything."""
-        return self.state.reason if self.state else "starting"
+        return self._in_use.reason if self._in_use else "starting"
 
 
 def read(board: Board, config: Config, now: Moment, target: str | None = None) -> tuple[Reading, ...]:
@@ -126,6 +141,9 @@ def _read(board: Board, node: Node, target: Target, now: Moment, enriched: float
     if down not in {None, DownReason.LOADING}:
         # What it said before is history.
         stats = None
+    native = board.latest(node, NativeKeys)
+    if native and not fresh("native", native.taken_at, NATIVE_SECONDS):
+        native = None
     keyspace = board.latest(node, Keyspace)
     if keyspace and not fresh("keyspace", keyspace.taken_at, keyspace.valid_until - keyspace.taken_at):
         keyspace = None
@@ -143,6 +161,7 @@ def _read(board: Board, node: Node, target: Target, now: Moment, enriched: float
         # A node that comes back may come back empty.
         keyspace=keyspace if down is None else None,
         keyspace_state=board.latest(node, KeyspaceState),
+        native=native if down is None else None,
         stats_last_success=known.last_success if known else None,
         withheld=withheld,
     )

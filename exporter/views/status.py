@@ -26,7 +26,7 @@ class Build:
 def absent(reading: Reading) -> dict[str, str]:
     """Say for each kind of snapshot that is not shown why it is not."""
     reasons: dict[str, str] = {}
-    if reading.hotkeys is None:
+    if reading.hotkeys is None and not reading.stands_in:
         reasons["hotkeys"] = reading.reason
     if reading.status is None or not reading.up:
         reasons["stats"] = reading.down or ""
@@ -83,6 +83,7 @@ def _target(target: Target) -> dict[str, Any]:
 def _sampling(settings: Sampling) -> dict[str, Any]:
     return {
         "source": settings.source,
+        "hotkeys_beside": settings.hotkeys_beside,
         "window": settings.window,
         "events_per_second": settings.events_per_second,
         "bytes_per_second": settings.bytes_per_second,
@@ -113,7 +114,11 @@ def _node(reading: Reading) -> dict[str, Any]:
         "version": status.version if status else None,
         "server_limit_bytes": status.server_limit_bytes if status and reading.up else None,
         "stats_last_success": iso(reading.stats_last_success) if reading.stats_last_success else None,
-        "sampling": {"source": reading.source, "reason": reading.reason, "up": reading.hotkeys is not None},
+        "sampling": {
+            "source": reading.source,
+            "reason": reading.reason,
+            "up": reading.hotkeys is not None or reading.stands_in,
+        },
         "window": _window(reading),
         "totals": _totals(reading),
         "withheld": [{"what": what, "why": why} for what, why in absent(reading).items()],

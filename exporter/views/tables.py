@@ -79,7 +79,7 @@ def _memory(status: NodeStatus) -> Facts:
 
 
 def _source(reading: Reading) -> Html:
-    shown = reading.hotkeys is not None
+    shown = reading.hotkeys is not None or reading.stands_in
     why = reading.reason if shown or reading.source == "none" else "stale"
     return tag(
         "p.source" if shown else "p.source.warn",

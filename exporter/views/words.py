@@ -31,6 +31,8 @@ REASONS = {
     "full": "Everything is observed.",
     "budget": "Observed in bursts, within the budget.",
     "recovering": "Observed in full again, or soon; the window still holds seconds that were not.",
+    "configured": "The configuration asks for this source by name.",
+    "disabled": "The server's own detection is switched off (hotkeys-top-k is 0).",
     "stale": "The latest window is too old to be shown.",
 }
 

@@ -52,6 +52,7 @@ def test_defaults() -> None:
     assert [(target.name, target.endpoint.addr) for target in config.targets] == [("redis", "localhost:6379")]
     assert config.sampling.model_dump() == {
         "source": "auto",
+        "hotkeys_beside": False,
         "window": 60.0,
         "events_per_second": 5000,
         "bytes_per_second": 2 * 1024**2,

@@ -31,10 +31,12 @@ def test_everything_is_allowed_and_nothing_changed(any_server: Server) -> None:
 def test_the_documented_acl_line_is_enough(any_server: Server) -> None:
     """On every server the user that docs/operating.md describes may do everything the exporter does."""
     text = (ROOT / "docs" / "operating.md").read_text()
-    everywhere, valkey, _sentinel = [line for line in text.splitlines() if line.startswith("ACL SETUSER ")]
+    everywhere, valkey, hotkeys, _sentinel = [line for line in text.splitlines() if line.startswith("ACL SETUSER ")]
     any_server.client().execute_command(*everywhere.replace("PASSWORD", "pw").split())
     if any_server.kind.startswith("valkey"):
         any_server.client().execute_command(*valkey.split())
+    if any_server.kind == "redis-8.10":
+        any_server.client().execute_command(*hotkeys.split())
     done = cli("check", "--json", REDIS_URL=f"redis://hotkey-exporter:pw@{any_server.addr}")
     assert done.returncode == 0, done.stdout + done.stderr
     [node] = json.loads(done.stdout)["nodes"]

@@ -23,6 +23,8 @@ from exporter.snapshot import (
     KeyGroup,
     Keyspace,
     KeyspaceState,
+    NativeKey,
+    NativeKeys,
     Node,
     NodeStatus,
     SamplingState,
@@ -60,7 +62,7 @@ def with_targets(config: Config, *targets: dict[str, object]) -> Config:
 def shop_board() -> Board:
     """The Board at NOW."""
     board = Board((CACHE, QUEUE, SESSIONS))
-    for value in (status(), hot_keys(), state(), totals(), facts(), keyspace(), looking()):
+    for value in (status(), hot_keys(), state(), totals(), facts(), keyspace(), looking(), native()):
         board.publish(CACHE, value)
     for value in (quiet_status(), quiet_keys(), SamplingState(Source.MONITOR, "full"), quiet_totals()):
         board.publish(QUEUE, value)
@@ -167,6 +169,18 @@ def keyspace() -> Keyspace:
         valid_until=NOW.monotonic + 900.0,
         taken_at=NOW.monotonic - 30.0,
     )  # fmt: skip
+
+
+def native() -> NativeKeys:
+    """What the cache's server itself says of some keys, beside MONITOR."""
+    keys = (
+        NativeKey(None, b"product:8841:price", cpu_seconds_per_second=0.021, network_bytes_per_second=96_000.5),
+        NativeKey(None, b"session:0f3a9c1d", cpu_seconds_per_second=0.004),
+        NativeKey(0, b"config:features", accesses_per_second=7_700.0, frequency=143),
+        NativeKey(3, b"not:labelled", frequency=9),
+    )
+    labelled = frozenset((key.db or 0, key.key) for key in keys[:3])
+    return NativeKeys(Source.HOTKEYS, "beside", keys, labelled, 42.0, NOW.monotonic - 2.0)
 
 
 def looking() -> KeyspaceState:

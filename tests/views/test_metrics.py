@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families as text_fami
 from exporter.keynames import KeyNames
 from exporter.meters import Meters
 from exporter.snapshot import Board, Enrichment, GroupRate, HotKey, HotKeys, NodeStatus, SamplingState, SamplingTotals
-from exporter.views import catalog, families, keyspace
+from exporter.views import catalog, families, keyspace, native_families
 from exporter.views.exposition import Format
 from exporter.views.families import Collect
 from exporter.views.metrics import TARGET_INFO, MetricsView
@@ -123,7 +123,11 @@ def test_every_family_of_the_table_is_in_the_shop() -> None:
     """The golden files leave out no family of our own, and no family is defined twice."""
     every = [row.family.name for section in catalog.SECTIONS for row in section.rows]
     assert len(every) == len(set(every))
-    own = [row.family.name for section in (*families.SECTIONS, *keyspace.SECTIONS) for row in section.rows]
+    own = [
+        row.family.name
+        for section in (*families.SECTIONS, *keyspace.SECTIONS, *native_families.SECTIONS)
+        for row in section.rows
+    ]
     assert names_of(exposition()) == {*own, TARGET_INFO.name}
 
 
@@ -184,7 +188,9 @@ def test_a_life_never_becomes_negative() -> None:
 def test_a_window_that_is_too_old_is_withheld() -> None:
     """After 5 s all figures of keys and groups are gone and sampling is down; configuration and counters stay."""
     late = Moment(shop.hot_keys().taken_at + 5.01, shop.NOW.wall)
-    body = exposition(now=late, collect=frozenset({Collect.HOTKEYS}))
+    board = shop.shop_board()
+    board.publish(shop.CACHE, replace(shop.native(), taken_at=-100.0))
+    body = exposition(board, now=late, collect=frozenset({Collect.HOTKEYS}))
     left = {name for name in names_of(body) if name.startswith(("redis_hotkey", "redis_key_group"))}
     assert left == {
         "redis_hotkey_threshold_accesses_per_second", "redis_hotkey_threshold_share_ratio",
@@ -311,7 +317,7 @@ def test_a_snapshot_is_rendered_once() -> None:
 
     first = scrape(Format.TEXT)
     keys = names.asked
-    assert keys == 14 + 3 + 3  # labelled keys of two nodes, and the largest keys
+    assert keys == 14 + 3 + 3 + 3  # labelled keys of two nodes, the largest keys, the server's own
     assert scrape(Format.TEXT) == first
     scrape(Format.OPENMETRICS)
     assert names.asked == keys

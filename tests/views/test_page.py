@@ -73,7 +73,7 @@ def test_the_page_is_whole_without_its_script() -> None:
     """Nodes, alerts, keys, groups and cost are all in the first answer, in sections that the script can find."""
     document = Document(html())
     sections = {one.get("id") for one in document.all("section")}
-    assert sections == {"nodes", "alerts", "hotkeys", "groups", "cost"}
+    assert sections == {"nodes", "alerts", "hotkeys", "native", "groups", "cost"}
     for text in ("flash-sale:banner", "RedisDown", "product:*:price", "Sampling cost", "131,402", "refused"):
         assert text in document.text
     assert "refresh" in {one.get("http-equiv") for one in document.all("meta")}

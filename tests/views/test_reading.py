@@ -37,10 +37,11 @@ def test_fresh_snapshots_are_shown() -> None:
 @pytest.mark.parametrize(
     ("seconds", "withheld"),
     [(4.3, set()), (4.5, {"hotkeys"}), (5.2, {"hotkeys"}), (5.4, {"hotkeys", "stats"}),
-     (46.9, {"hotkeys", "stats"}), (47.1, {"hotkeys", "stats", "enrichment"})],
+     (17.9, {"hotkeys", "stats"}), (18.1, {"hotkeys", "stats", "native"}),
+     (46.9, {"hotkeys", "stats", "native"}), (47.1, {"hotkeys", "stats", "native", "enrichment"})],
 )  # fmt: skip
 def test_old_snapshots_are_withheld(seconds: float, withheld: set[str]) -> None:
-    """5 s for the window, 5 s and one interval for the status, 5 s and three intervals for the facts of keys."""
+    """5 s for the window, 5 s and one interval for the status, 20 s for native keys, and so on."""
     late = reading(seconds)
     assert set(late.withheld) == withheld
     assert (late.hotkeys is None) == ("hotkeys" in withheld)

@@ -76,7 +76,7 @@ def test_collect_may_be_repeated() -> None:
     assert "redis_hotkey_info" not in both
 
 
-@pytest.mark.parametrize("part", ["keyspace", "warming"])
+@pytest.mark.parametrize("part", ["warming"])
 def test_a_part_without_families_is_empty(part: str) -> None:
     """Known, and nothing to say."""
     reply = ask(f"/metrics?collect[]={part}")
