@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exporter.config import Config
+    from exporter.top.sources import Source
 
 PROGRAM = "hotkey-exporter"
 
@@ -111,7 +112,18 @@ def _parser() -> argparse.ArgumentParser:
     _configured(check)
     check.add_argument("--json", action="store_true", help="one JSON object")
     check.set_defaults(command=_check)
-    for command in (serve, demo, analyze, check):
+
+    top = commands.add_parser("top", help="live table of hot keys, of a server or of a running exporter")
+    _configured(top)
+    where = top.add_mutually_exclusive_group()
+    where.add_argument("--redis-url", metavar="URL", help="watch this server (better: the variable REDIS_URL)")
+    where.add_argument("--exporter", metavar="URL", help="ask a running exporter, http://host:9468")
+    top.add_argument("--target", metavar="NAME", help="which target of the configuration")
+    top.add_argument("--once", action="store_true", help="print the figures of now and end")
+    top.add_argument("--json", action="store_true", help="one JSON object, as /api/v1/hotkeys; implies --once")
+    top.add_argument("--limit", metavar="N", type=_limit, default=20, help="how many keys (default %(default)s)")
+    top.set_defaults(command=_top)
+    for command in (serve, demo, analyze, check, top):
         command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return parser
 
@@ -123,6 +135,12 @@ def _configured(command: argparse.ArgumentParser) -> None:
 def _count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError("must be a whole number, 0 or more")
+    return int(text)
+
+
+def _limit(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError("must be a whole number between 1 and 100")
     return int(text)
 
 
@@ -225,6 +243,44 @@ def _show_progress(done: int | None, size: int) -> None:
     share = f" of {size / 1e6:,.0f} MB, {min(1.0, (done or 0) / size):.0%}" if size else " MB"
     text = "\r\x1b[K" if done is None else f"\r{done / 1e6:,.0f}{share}"
     print(text, end="", file=sys.stderr, flush=True)
+
+
+def _top(options: argparse.Namespace) -> int:
+    from exporter import top  # noqa: PLC0415
+
+    _leave_in_order()
+    source = _source(options)
+    try:
+        if options.once or options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+            text, problem = top.once(source, options.limit, as_json=options.json)
+            print(text)
+            return _failed(options, Exit.FAILED, problem) if problem else Exit.OK
+        top.watch(source, options.limit)
+        return Exit.OK
+    finally:
+        source.close()
+
+
+def _source(options: argparse.Namespace) -> Source:
+    """A running exporter where one is named, else a server of our own; nothing is logged over the table."""
+    from exporter.log import setup  # noqa: PLC0415
+    from exporter.meters import Meters  # noqa: PLC0415
+    from exporter.top.sources import FromExporter, FromServer  # noqa: PLC0415
+
+    if options.exporter:
+        for name, value in (("--config", options.config), ("--target", options.target)):
+            if value:
+                raise ConfigError(Problem(name, "does not go with --exporter"))
+        return FromExporter(options.exporter)
+    config = _load(options)
+    if options.target:
+        chosen = tuple(target for target in config.targets if target.name == options.target)
+        if not chosen:
+            raise ConfigError(Problem("--target", f"there is no target {options.target!r}"))
+        config = config.model_copy(update={"targets": chosen})
+    meters = Meters(__version__)
+    setup("debug" if options.debug else "critical", None, meters.log_event)
+    return FromServer(config, meters)
 
 
 def _check(options: argparse.Namespace) -> int:

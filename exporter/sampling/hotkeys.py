@@ -129,8 +129,8 @@ class Sampler:
         self._governor.learn(plan, piece)
         self._count(plan, piece, table)
         if self._window.advance(piece.end):
-            self._publish()
             self._state(Source.MONITOR, self._completeness(plan))
+            self._publish()
 
     def _count(self, plan: Plan, piece: Slice, table: CommandTable) -> None:
         """Lines become counts, second by second, and counts go into the window."""

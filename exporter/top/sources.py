@@ -1,0 +1,149 @@
+"""Where `top` reads from: a running exporter over HTTP, or a server that this process watches itself.
+
+Both give the document of `/api/v1/hotkeys` (see the contract); names from a server of our own are in clear.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import TYPE_CHECKING, Any, Protocol
+
+from exporter.errors import CommandFailed, ConfigError, Problem
+from exporter.fleet import Fleet
+from exporter.keynames import KeyNames
+from exporter.snapshot import Board, HotKeys, NodeStatus, SamplingState
+from exporter.views import hotkeys
+from exporter.views.reading import Moment, read
+
+if TYPE_CHECKING:
+    from exporter.config import Config
+    from exporter.meters import Meters
+
+TIMEOUT_SECONDS = 5.0
+FIRST_SECONDS = 8.0
+"""How long a server of our own may take until it has figures; then it is shown without."""
+ENRICH_SECONDS = 5.0
+_LARGEST_ANSWER = 16 << 20
+
+
+class Source(Protocol):
+    """Gives the latest figures; `close` ends what was started for it."""
+
+    name: str
+
+    def read(self, limit: int) -> dict[str, Any]:
+        """The document of `/api/v1/hotkeys`.
+
+        Raises:
+            CommandFailed: there is none, and why.
+
+        """
+        ...
+
+    def problem(self) -> str:
+        """Why there are no figures; empty while there are."""
+        ...
+
+    def close(self) -> None:
+        """End it."""
+        ...
+
+
+class FromExporter:
+    """A running exporter; user and password may stand in the URL."""
+
+    def __init__(self, url: str) -> None:
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ConfigError(Problem("--exporter", "must be a URL like http://host:9468"))
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        port = f":{parts.port}" if parts.port else ""
+        self.name = f"{host}{port}"
+        self._url = f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}/api/v1/hotkeys"
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+        if parts.username:
+            passwords = urllib.request.HTTPPasswordMgrWithPriorAuth()
+            user, password = urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or "")
+            passwords.add_password(None, self._url, user, password, is_authenticated=True)
+            handlers.append(urllib.request.HTTPBasicAuthHandler(passwords))
+        self._opener = urllib.request.build_opener(*handlers)
+
+    def read(self, limit: int) -> dict[str, Any]:
+        """Ask the exporter."""
+        try:
+            with self._opener.open(f"{self._url}?limit={limit}", timeout=TIMEOUT_SECONDS) as answer:
+                document = json.loads(answer.read(_LARGEST_ANSWER))
+        except urllib.error.HTTPError as error:
+            raise CommandFailed(f"{self.name}: answered {error.code}") from None
+        except urllib.error.URLError as error:
+            why = error.reason if isinstance(error.reason, str) else getattr(error.reason, "strerror", None)
+            raise CommandFailed(f"{self.name}: {why or 'cannot be reached'}") from None
+        except (OSError, http.client.HTTPException):
+            raise CommandFailed(f"{self.name}: the connection failed") from None
+        except ValueError:
+            raise CommandFailed(f"{self.name}: the answer is not an exporter's") from None
+        if not isinstance(document, dict) or not isinstance(document.get("hotkeys"), list):
+            raise CommandFailed(f"{self.name}: the answer is not an exporter's")
+        return document
+
+    def problem(self) -> str:
+        """The exporter's own pages say more."""
+        return ""
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+
+class FromServer:
+    """Servers that this process watches for as long as it is looked at; key names are written in clear."""
+
+    def __init__(self, config: Config, meters: Meters) -> None:
+        clear = config.keys.model_copy(update={"privacy": "clear", "mask": ()})
+        off = {"enabled": False}
+        quiet = {"keyspace": config.keyspace.model_copy(update=off), "enrich": config.enrich.model_copy(update=off)}
+        self._config = config.model_copy(update={"keys": clear, **quiet})
+        self._names = KeyNames.of(clear, b"")
+        self._board = Board()
+        self._fleet = Fleet(self._board, meters)
+        self._enriched_at = float("-inf")
+        self.name = ", ".join(target.name for target in config.targets)
+        self._fleet.become(self._config)
+
+    def read(self, limit: int) -> dict[str, Any]:
+        """The latest figures; the first time this waits until there are any, or a reason why not."""
+        deadline = time.monotonic() + FIRST_SECONDS
+        while not self._decided() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if time.monotonic() - self._enriched_at >= ENRICH_SECONDS:
+            self._fleet.enrich()
+            self._enriched_at = time.monotonic()
+        now = Moment(time.monotonic(), time.time())
+        return hotkeys.api(read(self._board, self._config, now), self._names, now, limit)
+
+    def problem(self) -> str:
+        """What is wrong with the first node that has no figures."""
+        for node in self._board.nodes:
+            status, state = self._board.latest(node, NodeStatus), self._board.latest(node, SamplingState)
+            if status is not None and status.down is not None:
+                return status.detail or status.down
+            if state is not None and state.source.value == "none":
+                return f"{node.addr}: no hot keys: {state.reason}"
+        return ""
+
+    def close(self) -> None:
+        """End all threads and connections."""
+        self._fleet.stop()
+
+    def _decided(self) -> bool:
+        """Whether every node has figures or a reason for having none."""
+        return all(
+            self._board.latest(node, HotKeys) is not None
+            or ((status := self._board.latest(node, NodeStatus)) is not None and status.down is not None)
+            or ((state := self._board.latest(node, SamplingState)) is not None and state.source.value == "none")
+            for node in self._board.nodes
+        )
