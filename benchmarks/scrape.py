@@ -4,7 +4,8 @@
 under a steady load, without keys and with 200,000 of them; `/metrics` and `/scrape` of both are asked in turn over
 kept-alive connections, so that noise hits all alike. redis_exporter collects while it is scraped, we answer from the
 latest reading: that difference is the point of the comparison. Scrapes in quick succession find our text written
-already; `cold` ones are so far apart that each has to write it.
+already; `cold` ones are so far apart that the first of each round (`/metrics`) has to write it, twice as many samples
+as redis_exporter's.
 """
 
 from __future__ import annotations
@@ -60,9 +61,10 @@ def main() -> None:
         for keys in KEYS:
             fill(server, keys)
             figures[f"{keys}_keys"] = compare(pages, arguments.scrapes)
+        ratios = [found["p50_ratio"] for keys in KEYS for found in figures[f"{keys}_keys"].values()]
+        figures["p50_ratio"] = max(ratios)
         figures["cold"] = compare(pages, arguments.cold, COLD_SECONDS)
-        every = [found["p50_ratio"] for part in figures.values() if isinstance(part, dict) for found in part.values()]
-        figures["p50_ratio"] = max(every)
+        figures["cold_p50_ratio"] = max(found["p50_ratio"] for found in figures["cold"].values())
         print(json.dumps(figures))
 
 
