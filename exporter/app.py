@@ -5,6 +5,7 @@ In: a function that loads the configuration. Out: a running daemon, until SIGTER
 
 from __future__ import annotations
 
+import math
 import signal
 import socket
 import threading
@@ -19,6 +20,7 @@ from exporter.guests import Guests
 from exporter.log import correlation, log, setup
 from exporter.schedule import GuardedThread
 from exporter.snapshot import Board
+from exporter.web.access import Access
 from exporter.web.server import application, serve
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class App:
         self._hangup = threading.Event()
         self._guests = Guests()
         self._effective = config
+        self._access: Access | None = None
         self._changing = threading.Lock()
         self._keeper = GuardedThread("configuration", self._keep_up, self._stop)
 
@@ -57,8 +60,11 @@ class App:
 
         Raises:
             CommandFailed: the address to listen on is not free.
+            ConfigError: `web.config_file` cannot be used.
 
         """
+        access = Access(self._config.web.config_file)
+        self._access = access
         sock = sock or listening_socket(self._config)
         try:
             signal.signal(signal.SIGHUP, lambda *_: self._hangup.set())
@@ -69,7 +75,8 @@ class App:
             host, port = sock.getsockname()[:2]
             log.info("app.started", "listening", version=__version__, listen=join(host, port),
                      targets=len(self._config.targets))  # fmt: skip
-            serve(application(self._board, self, self._meters), sock)
+            app = application(self._board, self, self._meters, access=access)
+            serve(app, sock, access=access)
         finally:
             # From here on nothing may interrupt the clean end, which is bounded in time.
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -98,6 +105,8 @@ class App:
             try:
                 config = self._load()
                 self._fleet.check(config)
+                if self._access is not None:
+                    self._access.use(config.web.config_file)
             except ConfigError as unusable:
                 self._meters.config_read(usable=False)
                 for problem in unusable.problems:
@@ -127,6 +136,21 @@ class App:
                 self._effective = self._with_guests(self._config)
                 self._fleet.add(target, self._config.keys)
             return next(iter(self._fleet.nodes(target.name)), None)
+
+    def switch_sampling(self, target: str | None, seconds: float | None, *, on: bool) -> None:
+        """Switch sampling on or off, for one target or all; a restart ends it, a reload does not."""
+        if on:
+            self._fleet.switch.on(target)
+        else:
+            self._fleet.switch.off(target, math.inf if seconds is None else time.monotonic() + seconds)
+        log.warning("sampling.switched", "sampling was switched over HTTP", state="on" if on else "off",
+                    target=target or "all", seconds=seconds)  # fmt: skip
+
+    def sampling_off_seconds(self, target: str) -> float | None:
+        """Say for how long sampling of a target is still switched off."""
+        now = time.monotonic()
+        until = self._fleet.switch.off_until(target, now)
+        return None if until is None else until - now
 
     def _with_guests(self, config: Config) -> Config:
         return config.model_copy(update={"targets": (*config.targets, *self._guests.targets)})

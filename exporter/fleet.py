@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from exporter.config import Config, Keys, Target
     from exporter.link import Link
     from exporter.meters import Meters
+    from exporter.monitor.switch import Switch
     from exporter.topology import Topology
 
 GRACE_SECONDS = 1.0
@@ -100,6 +101,11 @@ class Fleet:
         with self._lock:
             end([self._watched.pop(name) for name in names if name in self._watched])
             self._forget_the_others()
+
+    @property
+    def switch(self) -> Switch:
+        """The kill switch of sampling."""
+        return self._safety.switch
 
     def nodes(self, target: str) -> tuple[Node, ...]:
         """The nodes of one watched target; none if it is not watched."""

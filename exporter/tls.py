@@ -1,13 +1,17 @@
-"""TLS towards Redis: the settings of a target in, an SSL context out; and an SSL error in, a readable reason out."""
+"""TLS, to Redis and of our own endpoint: settings in, an SSL context out; an SSL error in, a readable reason out."""
 
 from __future__ import annotations
 
 import ssl
 from typing import TYPE_CHECKING, NoReturn
 
+from exporter.config.webfile import cipher
+
 if TYPE_CHECKING:
     from exporter.config import Tls
+    from exporter.config.webfile import TlsServer
 
+_SERVER_VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 _MINIMUM = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 # OpenSSL's X509_V_ERR_… numbers, from its x509_vfy.h.
@@ -59,6 +63,34 @@ def client_context(tls: Tls) -> ssl.SSLContext:
     if tls.cert_file is not None:
         context.load_cert_chain(tls.cert_file, tls.key_file, password=_refuse_password)
     return context
+
+
+def server_context(tls: TlsServer) -> ssl.SSLContext:
+    """Build the context for those who connect to us. Raises OSError as `client_context` does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version, context.maximum_version = (
+        _SERVER_VERSIONS[tls.min_version],
+        _SERVER_VERSIONS[tls.max_version],
+    )
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    if not tls.prefer_server_cipher_suites:
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    names = [name for suite in tls.cipher_suites if (name := cipher(suite))]
+    context.set_ciphers(":".join(names) if names else "ECDHE+AESGCM:ECDHE+CHACHA20")
+    context.load_cert_chain(tls.cert_file, tls.key_file, password=_refuse_password)
+    if tls.client_ca_file is not None:
+        context.load_verify_locations(cafile=tls.client_ca_file)
+        required = tls.client_auth_type == "RequireAndVerifyClientCert"
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def server_reason(error: OSError) -> str:
+    """Say why `server_context` failed, without file names."""
+    if isinstance(error, ssl.SSLError):
+        return _reason(error)
+    return "cert_file, key_file or client_ca_file cannot be read"
 
 
 def tls_reason(error: BaseException) -> str:

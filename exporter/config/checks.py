@@ -109,7 +109,7 @@ class _Check:
                 for fault in error.errors(include_url=False, include_input=False):
                     place = (*path, *fault["loc"])
                     if not any(place[: len(known)] == known for known in inherited):
-                        self._report(place, _words(fault))
+                        self._report(place, words(fault))
                     self._take_out(model, values, path, fault["loc"], spare)
 
     def target(self, raw: Mapping[str, Any], path: Path) -> Target:
@@ -199,7 +199,7 @@ class _Check:
         values |= {key: spare[key]} if key in spare else {}
 
 
-def _words(fault: ErrorDetails) -> str:
+def words(fault: ErrorDetails) -> str:
     """Say what is wrong with one value in our words: those of pydantic may repeat it."""
     kind, context = fault["type"], fault.get("ctx", {})
     if kind == "value_error":

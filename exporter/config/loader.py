@@ -11,6 +11,7 @@ from functools import cache
 from secrets import token_bytes
 from typing import TYPE_CHECKING
 
+from exporter.config import webfile
 from exporter.config.checks import checked, shape_of
 from exporter.config.document import Document, parse
 from exporter.config.files import read_secret, read_text
@@ -47,6 +48,11 @@ def load(
     if listen is not None:
         overlay.put(("web", "listen"), listen, "--listen")
     config = checked(overlay)
+    if config.web.config_file is not None:
+        try:
+            webfile.read(config.web.config_file)
+        except ConfigError as unusable:
+            overlay.problems += unusable.problems
     if overlay.problems:
         raise ConfigError(*dict.fromkeys(overlay.problems))
     for target in config.targets:

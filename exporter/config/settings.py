@@ -297,6 +297,11 @@ class Web(Section):
         description="Where to listen, as HOST:PORT. `0.0.0.0` is every interface, which Prometheus on another host "
         "needs; port 0 is any free port.",
     )
+    config_file: FilePath | None = Field(
+        default=None,
+        description="A web configuration file of Prometheus' exporter-toolkit: TLS, client certificates, users, "
+        "headers. It and the certificates that it names are read again when they change.",
+    )
     scrape_allow: tuple[UrlPattern, ...] = Field(
         default=(),
         description="Patterns of servers, such as `redis://10.0.*:6379`, that `/scrape?target=` may ask for although "

@@ -35,3 +35,11 @@ class Daemon(Protocol):
 
         """
         ...
+
+    def switch_sampling(self, target: str | None, seconds: float | None, *, on: bool) -> None:
+        """Switch sampling of one target (None: of all) on, or off for so many seconds (None: until it is on again)."""
+        ...
+
+    def sampling_off_seconds(self, target: str) -> float | None:
+        """Say for how long sampling of a target is still switched off: infinity for good, None while it is on."""
+        ...

@@ -5,25 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
-import h11
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from exporter.views.reading import Moment
+from exporter.web.access import Access, Gate, changing
 from exporter.web.answers import error, line
 from exporter.web.border import Border, Deadline
+from exporter.web.connections import Connections
 from exporter.web.site import Site
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
 
     from starlette.requests import Request
@@ -34,11 +34,10 @@ if TYPE_CHECKING:
     from exporter.snapshot import Board
     from exporter.web.daemon import Daemon
 
-REQUEST_SECONDS = 10.0
-"""How long a client may take to send one request, from its first byte (or from connecting) to its last."""
 IDLE_SECONDS = 75
 """How long a connection may idle between requests: longer than Prometheus' usual scrape interval of a minute."""
 CONNECTIONS = 512
+"""With a request under way or without: far more than there can be, since the silent ones are bounded."""
 SHUTDOWN_SECONDS = 1
 _JSON_PATHS = ("/api/", "/health")
 
@@ -48,8 +47,13 @@ def moment() -> Moment:
     return Moment(time.monotonic(), time.time())
 
 
-def application(board: Board, daemon: Daemon, meters: Meters, clock: Callable[[], Moment] = moment) -> Starlette:
-    """Build the app: what is known is on the Board, what can be asked of the process is asked of the daemon."""
+def application(
+    board: Board, daemon: Daemon, meters: Meters, clock: Callable[[], Moment] = moment, access: Access | None = None
+) -> Starlette:
+    """Build the app: what is known is on the Board, what can be asked of the process is asked of the daemon.
+
+    `access` says who may ask; without it, everybody may ask and nobody may change anything.
+    """
     site = Site(board, daemon, meters, clock)
     endpoints = {
         "/": site.page,
@@ -66,9 +70,13 @@ def application(board: Board, daemon: Daemon, meters: Meters, clock: Callable[[]
         "/assets/{name}": site.asset,
     }
     routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in endpoints.items()]
+    changes = [
+        Route("/-/reload", changing(site.reload), methods=["POST"]),
+        Route("/api/v1/sampling", changing(site.switch), methods=["POST"]),
+    ]
     app = Starlette(
-        routes=[*routes, Route("/-/reload", site.reload, methods=["POST"])],
-        middleware=[Middleware(Border), Middleware(Deadline)],
+        routes=[*routes, *changes],
+        middleware=[Middleware(Border), Middleware(Gate, access or Access()), Middleware(Deadline)],
         exception_handlers={HTTPException: refuse},
     )
     # A redirect would be built from the client's Host header.
@@ -87,42 +95,6 @@ async def refuse(request: Request, refusal: Exception) -> Response:
     if request.scope["path"].startswith(_JSON_PATHS):
         return error(said, refusal.status_code, refusal.headers)
     return line(f"{refusal.status_code}: {said}", refusal.status_code, refusal.headers)
-
-
-class Impatient(H11Protocol):
-    """uvicorn's HTTP/1.1 with a time limit for sending a request; else silent clients would use up all connections."""
-
-    _patience: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock: a client that connects has something to ask."""
-        super().connection_made(transport)
-        # asyncio does this only for sockets that were made with an explicit protocol number, which a listening socket
-        # from `socket.create_server` is not. Without it each answer waits 40 ms for the client's delayed ACK.
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._wait()
-
-    def data_received(self, data: bytes) -> None:
-        """Stop the clock at a complete request; the first byte of the next one starts it again."""
-        super().data_received(data)
-        if self.conn.their_state in {h11.IDLE, h11.SEND_BODY}:
-            self._wait()
-        else:
-            self._stop_waiting()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock for good."""
-        self._stop_waiting()
-        super().connection_lost(exc)
-
-    def _wait(self) -> None:
-        if self._patience is None:
-            self._patience = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
-
-    def _stop_waiting(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
 
 
 class Server(uvicorn.Server):
@@ -160,7 +132,9 @@ class Server(uvicorn.Server):
                 signal.signal(one, handler)
 
 
-def serve(app: ASGIApp, sock: socket.socket, on_ready: Callable[[], None] | None = None) -> None:
+def serve(
+    app: ASGIApp, sock: socket.socket, on_ready: Callable[[], None] | None = None, access: Access | None = None
+) -> None:
     """Serve on a listening socket, in the main thread, until SIGTERM or SIGINT; the socket is closed on return.
 
     Connections that are open then are closed within SHUTDOWN_SECONDS.
@@ -168,7 +142,7 @@ def serve(app: ASGIApp, sock: socket.socket, on_ready: Callable[[], None] | None
     config = uvicorn.Config(
         app,
         loop="asyncio",
-        http=Impatient,
+        http=cast("type[asyncio.Protocol]", Connections(access or Access())),
         ws="none",
         lifespan="off",
         log_config=None,

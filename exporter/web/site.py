@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import platform
 import re
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from exporter import __version__
@@ -26,6 +28,7 @@ from exporter.views.reading import read
 from exporter.views.status import Build, status
 from exporter.web.answers import HTML, JSON, all_of, answer, line, to_json
 from exporter.web.border import time_limit
+from exporter.web.orders import order_of
 from exporter.web.targets import first_status, node_of
 
 if TYPE_CHECKING:
@@ -179,9 +182,28 @@ class Site:
         waiting = sum(self._board.latest(node, NodeStatus) is None for node in self._board.nodes)
         return line(f"not ready: {waiting} nodes not asked yet", 503) if waiting else line("ready")
 
-    async def reload(self, _request: Request) -> Response:
-        """`POST /-/reload`: refused, since nobody could prove to be allowed to."""
-        return line("403: changes over HTTP need authentication; send SIGHUP to the process to reload", 403)
+    async def reload(self, request: Request) -> Response:
+        """`POST /-/reload`: 500 with every problem, one a line, when the configuration on disk cannot be used."""
+        parameters(request)
+        problems = await run_in_threadpool(self._daemon.reload)
+        said = "\n".join(map(str, problems))
+        return line(f"the running configuration stays:\n{said}", 500) if problems else line("reloaded")
+
+    async def switch(self, request: Request) -> Response:
+        """`POST /api/v1/sampling`: the kill switch. The answer is how things are then."""
+        parameters(request)
+        order = await order_of(request)
+        names = [one.name for one in self._daemon.config().targets]
+        if order.target is not None and order.target not in names:
+            raise HTTPException(404, f"target: {shorten(order.target)} is not configured")
+        self._daemon.switch_sampling(order.target, order.seconds, on=order.on)
+        states = [(name, self._daemon.sampling_off_seconds(name)) for name in names]
+        shown = [
+            {"target": name, "state": "on" if left is None else "off",
+             "seconds_left": left if left is not None and math.isfinite(left) else None}
+            for name, left in states
+        ]  # fmt: skip
+        return await answer(request, to_json({"targets": shown}), JSON)
 
     def _target(self, request: Request) -> str | None:
         name = request.query_params.get("target")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from exporter.config.allow import allowed
@@ -25,6 +26,7 @@ class FakeDaemon:
         self.reloads = 0
         self.admitted: list[str] = []
         self.full = False
+        self.off: dict[str, float] = {}
         self._alive = alive or {"prober": True}
 
     def config(self) -> Config:
@@ -49,3 +51,15 @@ class FakeDaemon:
             raise NoRoom("50 servers that are not configured are watched already")
         self.admitted.append(endpoint.addr)
         return Node(endpoint.addr, endpoint.addr)
+
+    def switch_sampling(self, target: str | None, seconds: float | None, *, on: bool) -> None:
+        """Noted."""
+        for name in [target] if target else [one.name for one in self.config().targets]:
+            if on:
+                self.off.pop(name, None)
+            else:
+                self.off[name] = math.inf if seconds is None else seconds
+
+    def sampling_off_seconds(self, target: str) -> float | None:
+        """As noted."""
+        return self.off.get(target)

@@ -24,7 +24,7 @@ IN_TIME_SECONDS = 3.0  # 2, and what a busy machine adds
 PROGRAM = """
 import asyncio, socket, sys
 from starlette.responses import PlainTextResponse
-from exporter.web import server
+from exporter.web import connections, server
 
 async def app(scope, receive, send):
     if scope["path"] == "/slow":
@@ -33,7 +33,7 @@ async def app(scope, receive, send):
         return await PlainTextResponse("x" * 50_000_000)(scope, receive, send)
     await PlainTextResponse("fine")(scope, receive, send)
 
-server.REQUEST_SECONDS = 0.5
+connections.REQUEST_SECONDS = 0.5
 sock = socket.create_server(("127.0.0.1", 0))
 server.serve(app, sock, lambda: print(sock.getsockname()[1], flush=True))
 print("returned", sock.fileno(), flush=True)
