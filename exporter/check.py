@@ -14,7 +14,7 @@ import redis
 
 from exporter.errors import DownReason, MonitorRefused, NodeError
 from exporter.monitor.governor import LONGEST_GRACE_SECONDS, Governor, Plan
-from exporter.monitor.session import HARD_LIMIT_BYTES, Limits, Session
+from exporter.monitor.session import HARD_LIMIT_BYTES, Limits, Outcome, Session
 from exporter.monitor.watchdog import Watchdog
 from exporter.sampling.native import CONFIGURED, STANDS_IN_FOR, offers
 from exporter.snapshot import Source
@@ -189,12 +189,26 @@ def _allowed(topology: Topology, node: Node) -> dict[str, bool]:
 def _source(
     target: Target, topology: Topology, node: Node, allowed: dict[str, bool], watchdog: Watchdog
 ) -> tuple[str, str]:
-    """Try MONITOR for a moment, and whether it can be left again."""
+    """Try MONITOR for a moment, and whether it can be left again; where that is cut short, try again."""
     if target.sampling.source not in {"auto", "monitor"}:
         return "none", "off" if target.sampling.source == "off" else ""
-    link = topology.link(node)
     guard = watchdog.guard()
-    session = Session(link, topology.own(node).token, guard)
+    try:
+        for last in (False, False, True):
+            session = Session(topology.link(node), topology.own(node).token, guard)
+            try:
+                return _tried(session, allowed)
+            except NodeError as fault:
+                if last or session.ended_by is not Outcome.KILLED:
+                    return "none", fault.reason.value
+            finally:
+                session.close()
+        raise AssertionError("the last try returns")
+    finally:
+        guard.close()
+
+
+def _tried(session: Session, allowed: dict[str, bool]) -> tuple[str, str]:
     try:
         session.begin(0.0, Limits(1 << 20, HARD_LIMIT_BYTES, LONGEST_GRACE_SECONDS))
         allowed["MONITOR"] = True
@@ -202,12 +216,6 @@ def _source(
     except MonitorRefused as refusal:
         allowed["MONITOR"] = False
         return "none", refusal.why
-    except NodeError as fault:
-        if "MONITOR" not in allowed:
-            return "none", fault.reason.value
-    finally:
-        session.close()
-        guard.close()
     allowed["RESET"] = session.can_reset
     return "monitor", ""
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 CYCLE_SECONDS = 0.100
 SLICE_SECONDS = 0.125
+IDLE_EVENTS = 50.0
+IDLE_SLICE_SECONDS = 0.5
+"""A joined slice of a server that does next to nothing: with many such nodes, slices are what an exporter spends."""
 SHORTEST_BURST_SECONDS = 0.002
 SAFETY_FACTOR = 8
 AIM = 0.95
@@ -156,7 +159,8 @@ class Governor:
         if load is not None and self._may_join(load, status, duty):
             self._joined = True
             nap = min(SLICE_SECONDS / 3, max(NAP_SECONDS, NAP_BYTES / max(load.bytes, 1.0)))
-            return Plan(True, SLICE_SECONDS, 0.0, self._limits(SLICE_SECONDS, grace), nap)
+            seconds = IDLE_SLICE_SECONDS if load.events < IDLE_EVENTS else SLICE_SECONDS
+            return Plan(True, seconds, 0.0, self._limits(SLICE_SECONDS, grace), nap)
         self._joined = False
         if not self._may_be_lost(load, status):
             duty = min(duty, self._settings.max_duty)

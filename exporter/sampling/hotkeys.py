@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 PUBLISHED_KEYS = 100
 PUBLISHED_GROUPS = 50
 REFUSED_WAIT_SECONDS = 2.0
+LONGEST_REFUSED_WAIT_SECONDS = 10.0
+"""A right may be granted at any time, but each try is an error in the server's statistics."""
 SWITCHED_OFF_WAIT_SECONDS = 0.5
 TABLE_SECONDS = 300.0
 NOTHING = parse.Counts()
@@ -71,6 +73,7 @@ class Sampler:
         self._labels = LabelBudget(settings.top, settings.max_new_labels_per_hour)
         self._slowdown = Slowdown()
         self._totals = _Totals()
+        self._refusals = 0
         self._table: CommandTable | None = None
         self._table_at = 0.0
         self._unknown: frozenset[bytes] = frozenset()
@@ -97,7 +100,9 @@ class Sampler:
                         break
                     self._sample(session, plan)
                 except MonitorRefused as refusal:
-                    self._skip(Skip(SkipReason(refusal.why), REFUSED_WAIT_SECONDS), stop)
+                    self._refusals += refusal.why != SkipReason.WATCHDOG
+                    wait = min(LONGEST_REFUSED_WAIT_SECONDS, REFUSED_WAIT_SECONDS * max(1, self._refusals))
+                    self._skip(Skip(SkipReason(refusal.why), wait), stop)
                 except NodeError as fault:
                     self._lost(fault, session.ended_by, stop)
         finally:
@@ -124,6 +129,7 @@ class Sampler:
         table = self._commands(session)
         if not session.active:
             session.begin(plan.seconds, plan.limits)
+            self._refusals = 0
         seconds = plan.seconds if not plan.joined else _to_next_mark(session.since, plan.seconds)
         piece = session.take(seconds, plan.limits, leave=not plan.joined, nap=plan.nap_seconds)
         self._governor.learn(plan, piece)

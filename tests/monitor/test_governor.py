@@ -246,6 +246,15 @@ def test_the_circuit_breaker(outcome: Outcome) -> None:
     burst(governor, STATUS)
 
 
+def test_idle_servers_are_looked_at_less_often() -> None:
+    """Where next to nothing happens a slice is half a second, and ends as early as any other when traffic starts."""
+    idle = replace(STATUS, ops_per_second=3.0, input_bytes_per_second=100.0)
+    plan = burst(governor_of(Sampling()), idle)
+    assert plan.joined
+    assert plan.seconds == 0.5
+    assert plan.limits.events == burst(governor_of(Sampling()), STATUS).limits.events
+
+
 def test_the_grace_of_the_watchdog_includes_the_way_to_the_server() -> None:
     """A server 100 ms away is not given up on for that; a busy one that is near gets no more than 100 ms."""
     busy = replace(STATUS, ops_per_second=300_000, input_bytes_per_second=12e6, server_limit_bytes=32 << 20)
