@@ -1,7 +1,7 @@
 """The command line: arguments in, exit codes out. The only place that prints.
 
-Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 partial. argparse and not a richer library, because `serve`
-runs for months and should hold no more in memory than it needs.
+Exit codes: 0 ok, 1 failed, 2 bad usage or configuration, 3 partial, 4 aborted by a guard, 5 not leader. argparse and
+not a richer library, because `serve` runs for months and should hold no more in memory than it needs.
 """
 
 from __future__ import annotations
@@ -123,7 +123,19 @@ def _parser() -> argparse.ArgumentParser:
     top.add_argument("--json", action="store_true", help="one JSON object, as /api/v1/hotkeys; implies --once")
     top.add_argument("--limit", metavar="N", type=_limit, default=20, help="how many keys (default %(default)s)")
     top.set_defaults(command=_top)
-    for command in (serve, demo, analyze, check, top):
+
+    warm = commands.add_parser(
+        "warm", help="run warming jobs once", description="Run all warming jobs, or those named."
+    )
+    warm.add_argument("jobs", metavar="JOB", nargs="*", help="names of jobs; without one, all of them")
+    _configured(warm)
+    warm.add_argument("--redis-url", metavar="URL", help="warm this server (better: the variable REDIS_URL)")
+    warm.add_argument("--dry-run", action="store_true", help="read the source, count, and write nothing")
+    warm.add_argument("--limit", metavar="N", type=_some, help="warm at most N keys")
+    warm.add_argument("--shard", metavar="I/N", type=_shard, default=(1, 1), help="the I-th of N parts, by hash slot")
+    warm.add_argument("--json", action="store_true", help="end with one line of JSON")
+    warm.set_defaults(command=_warm)
+    for command in (serve, demo, analyze, check, top, warm):
         command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return parser
 
@@ -148,6 +160,19 @@ def _ops(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
         raise argparse.ArgumentTypeError("must be a whole number between 1 and 1000000")
     return int(text)
+
+
+def _some(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a whole number, 1 or more")
+    return int(text)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, slash, count = text.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count) <= 16384):
+        raise argparse.ArgumentTypeError("must be I/N, such as 1/4, with I from 1 to N")
+    return int(number), int(count)
 
 
 def _load(options: argparse.Namespace) -> Config:
@@ -293,3 +318,12 @@ def _check(options: argparse.Namespace) -> int:
     if any(node.up for node in report.nodes):
         return Exit.PARTIAL
     return Exit.USAGE if report.misconfigured else Exit.FAILED
+
+
+def _warm(options: argparse.Namespace) -> int:
+    config = _load(options)
+    from exporter import warm  # noqa: PLC0415
+
+    reports = warm.warm(config, warm.Options(tuple(options.jobs), options.dry_run, options.limit, options.shard))
+    print(warm.to_json(reports) if options.json else warm.to_text(reports))
+    return warm.exit_code(reports)

@@ -28,6 +28,7 @@ from exporter.schedule import GuardedThread, Jobs, Turns
 from exporter.snapshot import Board, Node, NodeStatus
 from exporter.stats.prober import Prober
 from exporter.topology import topology_of
+from exporter.warmer import Warmer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -58,6 +59,7 @@ class Fleet:
         self._scheduled: dict[str, tuple[float, Callable[[], None]]] = {}
         self._safety = Safety(Watchdog(), SharedBudget(0.0))
         self._pace = Pace(SCAN_CPU_SHARE)
+        self._warmer = Warmer(board, meters)
         self._lock = threading.Lock()
 
     @staticmethod
@@ -85,6 +87,7 @@ class Fleet:
                     self._watch(order)
             self._forget_the_others()
             self._schedule(config)
+            self._warmer.become(config, {name: watch.topology for name, watch in self._watched.items()})
 
     def add(self, target: Target, keys: Keys) -> None:
         """Watch one more target, or the one of its name by other settings."""
@@ -140,12 +143,14 @@ class Fleet:
         """All guarded threads."""
         for watch in tuple(self._watched.values()):
             yield from watch.threads
+        yield from self._warmer.threads()
 
     def stop(self) -> None:
         """End everything: first ask all, then wait for all."""
         with self._lock:
             for watch in self._watched.values():
                 watch.ask_to_stop()
+            self._warmer.stop()
             self._jobs.stop()
             end(list(self._watched.values()))
             self._watched.clear()
@@ -190,11 +195,11 @@ class Watch:
         self._meters = meters
         self._pace = pace
         self._stop = threading.Event()
-        self._topology: Topology = topology_of(order.target)
+        self.topology: Topology = topology_of(order.target)
         self._links: list[Link] = []
-        self.nodes: tuple[Node, ...] = self._topology.nodes()
+        self.nodes: tuple[Node, ...] = self.topology.nodes()
         names = KeyNames.of(order.keys, hash_secret_of(order.keys))
-        self._enrichers = [Enricher(board, self._link(node), self._topology.own(node)) for node in self.nodes]
+        self._enrichers = [Enricher(board, self._link(node), self.topology.own(node)) for node in self.nodes]
         self.threads = [thread for node in self.nodes for thread in self._threads(node, names)]
         works = [self._native(node).steps for node in self.nodes]
         if order.keyspace and order.keyspace.enabled:
@@ -230,12 +235,12 @@ class Watch:
             enricher.close()
 
     def _link(self, node: Node) -> Link:
-        link = self._topology.link(node)
+        link = self.topology.link(node)
         self._links.append(link)
         return link
 
     def _threads(self, node: Node, names: KeyNames) -> tuple[GuardedThread, GuardedThread]:
-        target, own = self.order.target, self._topology.own(node)
+        target, own = self.order.target, self.topology.own(node)
         self._board.add(node)
         probing = self._link(node)
         prober, reaper = Prober(probing, own, target.stats.interval), Reaper(probing, own)
@@ -257,11 +262,11 @@ class Watch:
         )
 
     def _native(self, node: Node) -> NativeEyes:
-        scanner = Scanner(self._link(node), self._topology.own(node), self.order.keyspace or Keyspace(), self._pace)
+        scanner = Scanner(self._link(node), self.topology.own(node), self.order.keyspace or Keyspace(), self._pace)
         return NativeEyes(self._board, self._link(node), scanner, self.order.target.sampling)
 
     def _keyspace(self, node: Node, names: KeyNames, settings: Keyspace) -> KeyspaceSampler:
-        scanner = Scanner(self._link(node), self._topology.own(node), settings, self._pace)
+        scanner = Scanner(self._link(node), self.topology.own(node), settings, self._pace)
         measured = partial(self._meters.job, "keyspace")
         return KeyspaceSampler(self._board, scanner, self.order.target, settings, names, measured)
 

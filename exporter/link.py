@@ -10,9 +10,11 @@ import secrets
 import socket
 import ssl
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import redis
+from hiredis import pack_command
 from redis.connection import Connection, UnixDomainSocketConnection
 from redis.maint_notifications import MaintNotificationsConfig
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 CLIENT_NAME = "hotkey-exporter"
 CONNECT_TIMEOUT = 1.0
+GONE_SECONDS = 1.0
+"""How long a closed connection's address stays ours: longer than a slice of MONITOR takes to be read and counted."""
 REPLY_TIMEOUT = 2.0
 # redis-py's connections are not typed.
 _TcpConnection: Any = Connection
@@ -44,6 +48,7 @@ class OwnTraffic:
 
     def __init__(self) -> None:
         self._addresses: frozenset[bytes] = frozenset()
+        self._gone: dict[bytes, float] = {}
         self._lock = threading.Lock()
         self.token = b"hotkey-exporter:" + secrets.token_hex(8).encode()
         self.hits = 0
@@ -53,17 +58,25 @@ class OwnTraffic:
     @property
     def addresses(self) -> frozenset[bytes]:
         """The addresses between the brackets of a MONITOR line that are ours."""
+        if self._gone:
+            with self._lock:
+                over = [address for address, at in self._gone.items() if time.monotonic() - at > GONE_SECONDS]
+                self._addresses -= frozenset(over)
+                for address in over:
+                    del self._gone[address]
         return self._addresses
 
     def add(self, address: bytes) -> None:
         """A connection of ours was opened."""
         with self._lock:
             self._addresses |= {address}
+            self._gone.pop(address, None)
 
     def discard(self, address: bytes) -> None:
-        """A connection of ours is gone; its port may soon be somebody else's."""
+        """A connection of ours is gone: its last lines may still be in a stream, later its port is somebody else's."""
         with self._lock:
-            self._addresses -= {address}
+            if address in self._addresses:
+                self._gone[address] = time.monotonic()
 
     def probed(self, hits: int, misses: int) -> None:
         """Our probes were counted by the server as this many hits and misses."""
@@ -155,9 +168,20 @@ class Link:
         """Send several commands at once; an error reply stands in the list as a `redis.ResponseError`."""
         return list(self._exchange(commands, timeout, raising=False))
 
+    def receive(self, timeout: float) -> Any:
+        """One message that comes by itself (a subscription's), or None when none came in time. Raises NodeError."""
+        self.open()
+        try:
+            if not self._connection.can_read(timeout=timeout):
+                return None
+            return self._connection.read_response(disable_decoding=True, timeout=timeout)
+        except (redis.RedisError, OSError) as error:
+            self.close()
+            raise self._failed("SUBSCRIBE", error) from None
+
     def pack(self, *commands: Sequence[str | bytes | int]) -> bytes:
         """The wire form of commands, for writing to `socket`."""
-        return b"".join(self._connection.pack_commands(commands))
+        return b"".join(pack_command(tuple(command)) for command in commands)  # type: ignore[arg-type]
 
     def _exchange(
         self, commands: Sequence[Sequence[str | bytes | int]], timeout: float, *, raising: bool

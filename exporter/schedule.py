@@ -9,12 +9,13 @@ from __future__ import annotations
 import heapq
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from exporter.config.times import read_cron
 from exporter.log import correlation, log
 
 if TYPE_CHECKING:
@@ -89,21 +90,34 @@ class Turns:
 class Jobs:
     """The rare and fleet-wide work, each job measured and logged under its name."""
 
-    def __init__(self, meters: Meters) -> None:
+    def __init__(self, meters: Meters, warming: int = 0) -> None:
         self._meters = meters
+        # Long runs have threads of their own, one each and one for what goes with them.
+        pools = {"default": ThreadPoolExecutor(2)} | ({"warming": ThreadPoolExecutor(warming + 1)} if warming else {})
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(2)},
+            executors=pools,
             # A late run is better than none, two at once are worse than one.
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
 
-    def every(self, seconds: float, name: str, work: Callable[[], None]) -> None:
-        """Run `work` now and then every `seconds`."""
+    def every(
+        self, seconds: float, name: str, work: Callable[[], None], *, executor: str = "default", at_once: bool = True
+    ) -> None:
+        """Run `work` every `seconds`, the first time now or (unless `at_once`) after that time."""
+        first = datetime.now(UTC) + timedelta(seconds=0 if at_once else seconds)
         self._scheduler.add_job(
-            self._measured, "interval", seconds=seconds, args=(name, work), id=name,
-            next_run_time=datetime.now(UTC),
+            self._measured, "interval", seconds=seconds, args=(name, work), id=name, executor=executor,
+            next_run_time=first,
         )  # fmt: skip
+
+    def cron(self, line: str, name: str, work: Callable[[], None]) -> None:
+        """Run `work` at the times of a crontab line, beside other long runs."""
+        self._scheduler.add_job(self._measured, read_cron(line), args=(name, work), id=name, executor="warming")
+
+    def soon(self, name: str, work: Callable[[], None]) -> None:
+        """Run `work` once, now, beside other long runs."""
+        self._scheduler.add_job(self._measured, args=(name, work), executor="warming", next_run_time=datetime.now(UTC))
 
     def start(self) -> None:
         """Start running jobs."""

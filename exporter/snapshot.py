@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from exporter.serverstats import ServerStats
+from exporter.warmth import Warmth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -282,9 +283,13 @@ V = TypeVar(
 
 
 class Board:
-    """The latest snapshot of each kind for each node. Publishing is one assignment; reading never blocks."""
+    """The latest snapshot of each kind for each node. Publishing is one assignment; reading never blocks.
+
+    `warmth` has the states of the warming jobs.
+    """
 
     def __init__(self, nodes: tuple[Node, ...] = ()) -> None:
+        self.warmth = Warmth()
         self._nodes = nodes
         self._scraped: dict[Node, float] = {}
         self._latest: dict[tuple[Node, type], Value] = {}

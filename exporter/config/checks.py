@@ -16,9 +16,11 @@ from pydantic import BaseModel, ValidationError
 
 from exporter.config.document import Path, dotted
 from exporter.config.endpoint import parse
+from exporter.config.fields import Section
 from exporter.config.files import read_bytes, read_secret
 from exporter.config.overlay import Overlay, Shape
-from exporter.config.settings import Config, Sampling, Section, Target, Tls
+from exporter.config.settings import Config, Sampling, Target, Tls
+from exporter.config.warming_checks import WarmingCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -65,7 +67,9 @@ def shape_of(model: type[BaseModel]) -> Shape:
 def checked(overlay: Overlay) -> Config:
     """Read the configuration that a document means; it is only of use if the overlay has no problems after that."""
     check = _Check(overlay)
-    sections = {name: info.annotation for name, info in Config.model_fields.items() if name != "targets"}
+    sections = {
+        name: info.annotation for name, info in Config.model_fields.items() if name not in {"targets", "warming"}
+    }
     values: dict[str, Any] = {
         name: check.section(model, overlay.document.get(name, {}), (name,))
         for name, model in sections.items()
@@ -77,6 +81,7 @@ def checked(overlay: Overlay) -> Config:
         if isinstance(raw, dict)
     )
     check.names(overlay.document.get("targets", []))
+    values["warming"] = WarmingCheck(check).read(overlay.document.get("warming", {}), targets)
     config = Config(targets=targets, **values)
     check.overrides(config.sampling, ("sampling",))
     if config.keys.hash_secret_file:
@@ -91,7 +96,7 @@ class _Check:
         self._overlay = overlay
         # A variable that is not set, say, is one problem and not two.
         self._reported = {problem.path for problem in overlay.problems}
-        self._wrong: set[Path] = set()
+        self.wrong: set[Path] = set()
 
     def section(
         self, model: type[S], raw: Mapping[str, Any], path: Path, spare: Mapping[str, Any] = NOTHING,
@@ -109,7 +114,7 @@ class _Check:
                 for fault in error.errors(include_url=False, include_input=False):
                     place = (*path, *fault["loc"])
                     if not any(place[: len(known)] == known for known in inherited):
-                        self._report(place, words(fault))
+                        self.report(place, words(fault))
                     self._take_out(model, values, path, fault["loc"], spare)
 
     def target(self, raw: Mapping[str, Any], path: Path) -> Target:
@@ -122,7 +127,7 @@ class _Check:
         target = self.section(Target, merged, path, SPARE_TARGET, inherited)
         if "total_events_per_second" in raw.get("sampling", {}):
             place = (*path, "sampling", "total_events_per_second")
-            self._report(place, "is one budget for all targets; it belongs in the general sampling section")
+            self.report(place, "is one budget for all targets; it belongs in the general sampling section")
         if "overrides" in raw.get("sampling", {}):
             self.overrides(target.sampling, (*path, "sampling"))
         self._credentials(target, path)
@@ -136,40 +141,40 @@ class _Check:
         for index, raw in enumerate(targets):
             name = raw.get("name") if isinstance(raw, dict) else None
             if isinstance(name, str) and first.setdefault(name, index) != index:
-                self._report(("targets", index, "name"), f"is the name of targets[{first[name]}], too")
+                self.report(("targets", index, "name"), f"is the name of targets[{first[name]}], too")
 
     def overrides(self, sampling: Sampling, path: Path) -> None:
         """Refuse an override that says nothing."""
         for index, override in enumerate(sampling.overrides):
             if override.threshold is None and not override.ignore:
-                self._report((*path, "overrides", index), "needs a threshold, or ignore: true")
+                self.report((*path, "overrides", index), "needs a threshold, or ignore: true")
 
     def readable(self, path: FilePath, place: Path, read: Callable[[FilePath], object]) -> None:
         """Refuse a file that is needed later and cannot be read now."""
         try:
             read(path)
         except OSError as error:
-            self._report(place, f"the file {error.strerror}")
+            self.report(place, f"the file {error.strerror}")
 
     def _credentials(self, target: Target, path: Path) -> None:
         url = parse(target.url.get_secret_value())
         if url.username and target.username:
-            self._report((*path, "username"), "the url has a user name, too; keep one of them")
+            self.report((*path, "username"), "the url has a user name, too; keep one of them")
         for name in ("password", "password_file"):
             if url.password and getattr(target, name) is not None:
-                self._report((*path, name), "the url has a password, too; keep one of them")
+                self.report((*path, name), "the url has a password, too; keep one of them")
         if target.password is not None and target.password_file is not None:
-            self._report((*path, "password_file"), "password is set, too; keep one of them")
+            self.report((*path, "password_file"), "password is set, too; keep one of them")
         if target.password_file is not None:
             self.readable(target.password_file, (*path, "password_file"), read_secret)
 
     def _tls(self, target: Target, path: Path) -> None:
         tls, path = target.tls, (*path, "tls")
-        if tls != Tls() and not target.endpoint.tls and (*path[:-1], "url") not in self._wrong:
-            self._report(path, "has settings, but the url does not use TLS (rediss:// or valkeys://)")
+        if tls != Tls() and not target.endpoint.tls and (*path[:-1], "url") not in self.wrong:
+            self.report(path, "has settings, but the url does not use TLS (rediss:// or valkeys://)")
         for name, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
-            if getattr(tls, name) and not getattr(tls, other) and (*path, other) not in self._wrong:
-                self._report((*path, name), f"needs {other} beside it")
+            if getattr(tls, name) and not getattr(tls, other) and (*path, other) not in self.wrong:
+                self.report((*path, name), f"needs {other} beside it")
         for name in ("ca_file", "cert_file", "key_file"):
             if (file := getattr(tls, name)) is not None:
                 self.readable(file, (*path, name), partial(read_bytes, most_bytes=MAX_PEM_BYTES))
@@ -177,11 +182,12 @@ class _Check:
     def _labels(self, labels: object, path: Path) -> None:
         for name in labels if isinstance(labels, dict) else ():
             if not LABEL_NAME.fullmatch(name):
-                self._report((*path, name), "is not a label name: letters, digits and underscores")
+                self.report((*path, name), "is not a label name: letters, digits and underscores")
             elif name in RESERVED_LABELS or name.startswith("__"):
-                self._report((*path, name), "is a label that Prometheus or this exporter uses itself")
+                self.report((*path, name), "is a label that Prometheus or this exporter uses itself")
 
-    def _report(self, path: Path, message: str) -> None:
+    def report(self, path: Path, message: str) -> None:
+        """Add a problem, unless this place has one already."""
         if dotted(path) not in self._reported:
             self._overlay.report(path, message)
 
@@ -194,7 +200,7 @@ class _Check:
         if isinstance(inner, type) and issubclass(inner, Section) and len(place) > 1:
             self._take_out(inner, values[key], (*path, key), place[1:], {})
             return
-        self._wrong.add((*path, key))
+        self.wrong.add((*path, key))
         values.pop(key, None)
         values |= {key: spare[key]} if key in spare else {}
 

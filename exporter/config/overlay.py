@@ -126,9 +126,9 @@ class Overlay:
             entries = self.document.get(section, []) if shape.named else []
             for index, entry in enumerate(entries):
                 written = f"{section}__{entry.get('name')}" if isinstance(entry, dict) else section
-                for name, path, inner in _names(shape, (section, index)):
+                for name, path, inner in _names(shape, (section, index), entry):
                     known.setdefault(_as_variable(f"{written}__{name}"), []).append(_Place(path, inner))
-            for name, path, inner in () if shape.named else _names(shape, (section,)):
+            for name, path, inner in () if shape.named else _names(shape, (section,), self.document.get(section)):
                 known[_as_variable(f"{section}__{name}")] = [_Place(path, inner)]
         return known
 
@@ -160,9 +160,17 @@ def _as_variable(name: str) -> str:
     return re.sub(r"[-.]", "_", name).upper()
 
 
-def _names(shape: Shape, path: Path) -> Iterator[tuple[str, Path, Shape]]:
-    """Every setting and section inside a section, as `tls__ca_file`, with its path and its shape."""
+def _names(shape: Shape, path: Path, document: object = None) -> Iterator[tuple[str, Path, Shape]]:
+    """Every setting and section inside a section, as `tls__ca_file`, with its path and its shape.
+
+    Of a list inside the section, the entries that `document` has are addressed by their names.
+    """
     for key, inner in shape.fields.items():
+        here = document.get(key) if isinstance(document, dict) else None
         yield key, (*path, key), inner
-        for name, place, leaf in _names(inner, (*path, key)):
-            yield f"{key}__{name}", place, leaf
+        if not inner.named:
+            for name, place, leaf in _names(inner, (*path, key), here):
+                yield f"{key}__{name}", place, leaf
+        for index, entry in enumerate(here if inner.named and isinstance(here, list) else ()):
+            for name, place, leaf in _names(inner, (*path, key, index), entry):
+                yield f"{key}__{entry.get('name')}__{name}", place, leaf

@@ -68,6 +68,27 @@ class Duration:
 
 
 @dataclass(frozen=True, slots=True)
+class Lifetime:
+    """Seconds between `low` and `high`, or None for the word `none`: no end at all."""
+
+    low: float
+    high: float
+
+    def read(self, value: object) -> float | None:
+        """`30m`, `1h`, or a plain number of seconds, as seconds; `none` as None."""
+        if isinstance(value, str) and value.strip().lower() == "none":
+            return None
+        try:
+            return Duration(self.low, self.high).read(value)
+        except ValueError as error:
+            raise ValueError(f"{error}, or none for keys that never expire") from None
+
+    def show(self, seconds: float | None) -> str:
+        """Seconds, the way the file writes them."""
+        return "none" if seconds is None else Duration(self.low, self.high).show(seconds)
+
+
+@dataclass(frozen=True, slots=True)
 class Size:
     """Bytes between `low` and `high`."""
 
@@ -163,7 +184,7 @@ class Whole:
         return str(int(number))
 
 
-Quantity = Duration | Size | Rate | Ratio | Whole
+Quantity = Duration | Lifetime | Size | Rate | Ratio | Whole
 
 
 def flag(value: object) -> bool:

@@ -6,32 +6,16 @@ float seconds, sizes int bytes, rates float per second, shares float ratios.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from exporter.config import allow, quantities
 from exporter.config.endpoint import Endpoint, host_and_port, join, parse
-
-TARGET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-
-
-def _file_path(value: object) -> Path:
-    if isinstance(value, Path):
-        return value
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise ValueError("must be the path of a file")
-    return Path(value)
-
-
-def _target_name(value: object) -> str:
-    if not isinstance(value, str) or not TARGET_NAME.fullmatch(value):
-        raise ValueError("must be 1 to 64 letters, digits, dots, dashes or underscores (in quotes if it is a number)")
-    return value
+from exporter.config.fields import FilePath, Flag, Name, Pattern, Patterns, Section, Word
+from exporter.config.warming import Warming
 
 
 def _url(value: object) -> SecretStr:
@@ -49,36 +33,14 @@ def _listen(value: object) -> str:
     return join(*host_and_port(text, lowest=0))
 
 
-def _word(value: object) -> object:
-    """Read a keyword: its case does not matter, and YAML reads an unquoted 1.2 as a number."""
-    return str(value).strip().lower() if isinstance(value, str | float) else value
-
-
-def _pattern(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("must be a pattern such as session:*")
-    return value
-
-
 def _url_pattern(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("must be a pattern such as redis://10.0.*:6379")
     return allow.check(value)
 
 
-Word = BeforeValidator(_word)
-Flag = Annotated[bool, BeforeValidator(quantities.flag)]
-FilePath = Annotated[Path, BeforeValidator(_file_path)]
-Pattern = Annotated[str, BeforeValidator(_pattern)]
-Patterns = tuple[Pattern, ...]
 UrlPattern = Annotated[str, BeforeValidator(_url_pattern)]
 KeyRate = Annotated[float, BeforeValidator(quantities.Rate(1 / 3600, 1e8).read)]
-
-
-class Section(BaseModel):
-    """What all sections share: frozen, nothing unknown, no value in any message."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Tls(Section):
@@ -334,9 +296,7 @@ class Log(Section):
 class Target(Section):
     """One Redis or Valkey deployment."""
 
-    name: Annotated[str, BeforeValidator(_target_name)] = Field(
-        description="The `target` label of its metrics, and its name in environment variables."
-    )
+    name: Name = Field(description="The `target` label of its metrics, and its name in environment variables.")
     url: Annotated[SecretStr, BeforeValidator(_url)] = Field(
         description="`redis://`, `rediss://` (TLS), `valkey://`, `valkeys://` (TLS) or `unix://`, with "
         "`user:password@` and `/db` where needed.",
@@ -384,5 +344,6 @@ class Config(Section):
     )
     stats: Stats = Field(default_factory=Stats, description="What is read from INFO.")
     alerts: Alerts = Field(default_factory=Alerts, description="Thresholds of `/health/redis-alerts`.")
+    warming: Warming = Field(default_factory=Warming, description="Keys that are written before somebody misses them.")
     web: Web = Field(default_factory=Web, description="The HTTP server.")
     log: Log = Field(default_factory=Log, description="Logging.")

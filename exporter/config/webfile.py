@@ -13,9 +13,9 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from exporter.config.checks import shape_of, words
 from exporter.config.document import parse
+from exporter.config.fields import FilePath, Flag, Section
 from exporter.config.files import read_text
 from exporter.config.overlay import Overlay
-from exporter.config.settings import FilePath, Flag, Section
 from exporter.errors import ConfigError, Problem
 
 if TYPE_CHECKING:

@@ -159,6 +159,8 @@ class Sampler:
                 part = (end - start) / observed if observed else 0.0
                 around = served.part(part) if served else None
                 self._window.add(Piece(start, end, cycle * part, counts.commands, counts.accesses, plan.joined, around))
+                if plan.joined and (observer := self._board.warmth.observer) is not None:
+                    observer(self.node.target, end - start, counts.accesses)
             start = end
             if not data and end >= piece.end:
                 break

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+from exporter.views import warming
 from exporter.views.catalog import SECTIONS
 from exporter.views.exposition import Family, Fragments, compose, encode, labels, line, number
 from exporter.views.families import Collect, Sheet
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from exporter.views.exposition import Format, Kind
     from exporter.views.families import Section
     from exporter.views.reading import Reading
+    from exporter.warmth import JobState
 
 TARGET_INFO = Family("redis_target_info", "gauge", "A configured target and the labels that it was given.")
 
@@ -42,12 +44,15 @@ class MetricsView:
         form: Format,
         collect: frozenset[Collect],
         own: Iterable[Metric] = (),
+        jobs: Iterable[JobState] = (),
     ) -> bytes:
-        """Write the families of `collect` for these nodes, and `own` (this process's meters) last."""
+        """Write the families of `collect` for these nodes and warming `jobs`, and `own` (our meters) last."""
         families = self._families(readings, names, [one for one in self._sections(collect) if not one[1].scrape_only])
         if Collect.STATS in collect:
             targets = {reading.target.name: reading.target for reading in readings}
             families.append((TARGET_INFO, [_target_info(target) for target in targets.values()]))
+        if Collect.WARMING in collect:
+            families += warming.families(jobs)
         if Collect.SELF in collect:
             families += [_own_family(metric) for metric in own]
         return compose(form, families)

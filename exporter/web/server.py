@@ -65,6 +65,7 @@ def application(
         "/health/redis-alerts": site.health_alerts,
         "/api/v1/hotkeys": site.hotkeys,
         "/api/v1/status": site.status,
+        "/api/v1/warming": site.warming,
         "/-/healthy": site.healthy,
         "/-/ready": site.ready,
         "/assets/{name}": site.asset,
@@ -73,6 +74,7 @@ def application(
     changes = [
         Route("/-/reload", changing(site.reload), methods=["POST"]),
         Route("/api/v1/sampling", changing(site.switch), methods=["POST"]),
+        Route("/api/v1/warming/{job}", changing(site.warm), methods=["POST"]),
     ]
     app = Starlette(
         routes=[*routes, *changes],

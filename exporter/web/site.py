@@ -18,7 +18,7 @@ from exporter.config.endpoint import join
 from exporter.guests import is_guest
 from exporter.keynames import KeyNames
 from exporter.snapshot import NodeStatus
-from exporter.views import alerts, health, hotkeys
+from exporter.views import alerts, health, hotkeys, warming
 from exporter.views.discovery import discovery
 from exporter.views.exposition import negotiate
 from exporter.views.families import Collect
@@ -87,7 +87,8 @@ class Site:
         self._board.scraped((one.node for one in readings), now.monotonic)
         form = negotiate(all_of(request, "accept"))
         own = self._meters.families() if Collect.SELF in collect else ()
-        body = self._metrics.render(readings, self._keynames(config), form, collect, own)
+        jobs = [one for one in self._board.warmth.jobs if target in {None, one.target}]
+        body = self._metrics.render(readings, self._keynames(config), form, collect, own, jobs)
         return await answer(request, body, form.content_type)
 
     async def scrape(self, request: Request) -> Response:
@@ -180,7 +181,24 @@ class Site:
     async def ready(self, _request: Request) -> Response:
         """`/-/ready`: every node was asked at least once, whatever it said."""
         waiting = sum(self._board.latest(node, NodeStatus) is None for node in self._board.nodes)
-        return line(f"not ready: {waiting} nodes not asked yet", 503) if waiting else line("ready")
+        if waiting:
+            return line(f"not ready: {waiting} nodes not asked yet", 503)
+        cold = self._board.warmth.waiting(self._clock().monotonic)
+        return line(f"not ready: {cold} warming jobs have not run yet", 503) if cold else line("ready")
+
+    async def warming(self, request: Request) -> Response:
+        """`/api/v1/warming`: the state of all warming jobs."""
+        parameters(request)
+        jobs = {job.name: job for job in self._daemon.config().warming.jobs}
+        return await answer(request, to_json(warming.api(self._board.warmth.jobs, jobs, self._clock())), JSON)
+
+    async def warm(self, request: Request) -> Response:
+        """`POST /api/v1/warming/JOB`: the job runs within a second or so, unless it runs already."""
+        parameters(request)
+        name = request.path_params["job"]
+        if not self._board.warmth.ask(name):
+            raise HTTPException(404, f"job: {shorten(name)} is not configured")
+        return await answer(request, to_json({"job_name": name, "asked": True}), JSON, 202)
 
     async def reload(self, request: Request) -> Response:
         """`POST /-/reload`: 500 with every problem, one a line, when the configuration on disk cannot be used."""

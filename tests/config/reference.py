@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, SecretStr
 
-from exporter.config.quantities import Duration, Quantity, Rate, Ratio, Size, Whole
+from exporter.config.quantities import Duration, Lifetime, Quantity, Rate, Ratio, Size, Whole
 from exporter.config.settings import Config, Override, Target
+from exporter.config.templates import Template
+from exporter.config.warming import Text, WarmingJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +72,7 @@ def configuration_md() -> str:
         blocks.append(f"## {name}\n\n{info.description}\n\n" + _table(model, listed))
     blocks.insert(2, ALSO)
     blocks.append("## Entries of `sampling.overrides`\n\n" + _table(Override, "{}"))
+    blocks.append("## Entries of `warming.jobs`\n\n" + _table(WarmingJob, "warming.jobs[].{}"))
     return "\n".join(blocks)
 
 
@@ -146,10 +149,17 @@ def _values(info: FieldInfo) -> str:
     if get_origin(annotation) is Literal:
         return ", ".join(f"`{word}`" for word in get_args(annotation))
     if get_origin(annotation) is tuple:
-        return "list of entries" if get_args(annotation)[0] is Override else "list of globs"
+        return {Override: "list of entries", WarmingJob: "list of entries", Text: "list of texts"}.get(
+            get_args(annotation)[0], "list of globs"
+        )
     if get_origin(annotation) is dict or (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
         return "mapping"
-    return {bool: "`true`, `false`", Path: "path of a file", SecretStr: "text, secret"}.get(annotation, "text")
+    return {
+        bool: "`true`, `false`",
+        Template: "text with fields",
+        Path: "path of a file",
+        SecretStr: "text, secret",
+    }.get(annotation, "text")
 
 
 def _bare(annotation: Any) -> Any:
@@ -165,8 +175,17 @@ def _quantity(info: FieldInfo) -> Quantity | None:
     annotations = [info, *get_args(info.annotation)]
     found = [item for part in annotations for item in getattr(part, "metadata", getattr(part, "__metadata__", ()))]
     owners = [getattr(item.func, "__self__", None) for item in found if isinstance(item, BeforeValidator)]
-    return next((owner for owner in owners if isinstance(owner, Duration | Rate | Ratio | Size | Whole)), None)
+    return next(
+        (owner for owner in owners if isinstance(owner, Duration | Lifetime | Rate | Ratio | Size | Whole)), None
+    )
 
 
 def _kind(quantity: Quantity) -> str:
-    return {Duration: "duration", Rate: "rate", Ratio: "share", Size: "size", Whole: "number"}[type(quantity)]
+    return {
+        Duration: "duration",
+        Lifetime: "`none` or duration",
+        Rate: "rate",
+        Ratio: "share",
+        Size: "size",
+        Whole: "number",
+    }[type(quantity)]

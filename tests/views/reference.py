@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exporter.meters import Meters
-from exporter.views import catalog, families
+from exporter.views import catalog, families, warming
 from exporter.views.exposition import Format
 from exporter.views.metrics import TARGET_INFO, MetricsView
 from exporter.views.reading import read
@@ -101,6 +101,7 @@ BOUNDS = {
     "thread": "I/O threads",
     "job_name": "jobs",
     "level": "5",
+    "result": "results: a closed set",
     "team": "targets",
 }
 """Labels that are not listed are said by another label of theirs, or have one value."""
@@ -129,6 +130,9 @@ def _page() -> Iterator[str]:
         TARGET_INFO.name, TARGET_INFO.kind, "`target`, and the target's own labels", "targets", TARGET_INFO.help
     )
     yield from _process()
+    yield "\n## Warming\n\n"
+    yield from _heading("Warming")
+    yield from _warming()
     yield "\n" + DIFFERENCES
 
 
@@ -179,6 +183,14 @@ def _process() -> Iterator[str]:
         bounds = [BOUNDS[one] for one in labels if one in BOUNDS]
         written = ", ".join(f"`{one}`" for one in labels) or NONE
         yield _line(name, metric.type, written, TIMES.join(bounds) or "1", metric.documentation)
+
+
+def _warming() -> Iterator[str]:
+    more = {warming.RUNS: "outcome", warming.KEYS: "result", warming.SECONDS: "le"}
+    for family in warming.FAMILIES:
+        names = ["target", "job_name", *([more[family]] if family in more else [])]
+        bounds = [BOUNDS[one] for one in names if one in BOUNDS]
+        yield _line(family.name, family.kind, ", ".join(f"`{one}`" for one in names), TIMES.join(bounds), family.help)
 
 
 def _line(name: str, kind: str, labels: str, series: str, text: str) -> str:

@@ -191,7 +191,7 @@ def test_a_changed_file_takes_effect_and_a_broken_one_does_not(tmp_path: Path) -
     assert ask(app).status_code == 401
 
 
-CHANGES = ["/-/reload", "/api/v1/sampling"]
+CHANGES = ["/-/reload", "/api/v1/sampling", "/api/v1/warming/sessions"]
 
 
 @pytest.mark.parametrize("path", CHANGES)

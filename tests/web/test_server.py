@@ -129,7 +129,7 @@ REFUSED = [
     ("/assets/../site.py", 404, "nothing here"),
     ("/assets/page.py", 404, "nothing here: /assets/page.py"),
     ("/api/v2/hotkeys", 404, "nothing here: /api/v2/hotkeys"),
-    ("/api/v1/warming", 404, "nothing here: /api/v1/warming"),
+    ("/api/v1/nothing", 404, "nothing here: /api/v1/nothing"),
 ]
 
 

@@ -1,0 +1,1 @@
+"""Cache warming: keys that are written before somebody misses them."""

@@ -1,0 +1,154 @@
+"""Where the keys of a target go: its primaries, found anew for every run, and which of them holds which key.
+
+In: a topology. Out: links to write on. A standalone server and a Sentinel group have one primary, a cluster several.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import redis
+from redis.crc import key_slot
+
+from exporter.errors import DownReason, NodeError
+from exporter.snapshot import Node
+from exporter.warming.guards import Vitals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exporter.link import Link, OwnTraffic
+    from exporter.topology import Topology
+    from exporter.warming.writes import Command
+
+WRITE_TIMEOUT = 10.0
+
+
+def slot_of(key: bytes) -> int:
+    """The hash slot of a key, by the rule of Redis Cluster (also where there is no cluster: for shards)."""
+    return int(key_slot(key))
+
+
+class Placement:
+    """Links to all primaries, opened at once. Belongs to one thread, but for `interrupt`."""
+
+    def __init__(self, topology: Topology, target: str, db: int) -> None:
+        self._topology = topology
+        self._target = target
+        self._db = db
+        self._links: dict[str, Link] = {}
+        self._slots: list[tuple[int, int, str]] = []
+        self.vitals: dict[str, Vitals] = {}
+
+    @property
+    def home(self) -> Node:
+        """The primary that holds what there is one of."""
+        return Node(self._target, self.place(b"hotkey-exporter"))
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All primaries."""
+        return tuple(self._links)
+
+    def open(self) -> None:
+        """Find the primaries and connect to them. Raises NodeError."""
+        fault: NodeError | None = None
+        for node in self._topology.nodes():
+            link = self._topology.link(node)
+            try:
+                vitals = Vitals.parse(link.call("INFO"))
+                if vitals.role == "master" and not vitals.loading:
+                    if self._db:
+                        link.call("SELECT", self._db)
+                    self._links[node.addr], self.vitals[node.addr] = link, vitals
+                    continue
+                if vitals.loading:
+                    fault = NodeError(node.addr, "warm", DownReason.LOADING, "the server is loading its data set")
+            except redis.ResponseError as refusal:
+                fault = NodeError(node.addr, "warm", DownReason.NOPERM, type(refusal).__name__)
+            except NodeError as error:
+                fault = error
+            link.close()
+        if not self._links:
+            raise fault or NodeError(self._target, "warm", DownReason.UNREACHABLE, "there is no primary")
+        if len(self._links) > 1:
+            self._slots = self._read_slots()
+
+    def own(self, addr: str) -> OwnTraffic:
+        """What we do on one primary."""
+        return self._topology.own(Node(self._target, addr))
+
+    def link(self, node: Node) -> Link:
+        """One more link to a primary, unopened."""
+        return self._topology.link(node)
+
+    def send(self, commands: Sequence[tuple[bytes, Command]]) -> list[Any]:
+        """Send commands to where their keys are, together with a look at how each of these nodes is.
+
+        Returns the replies in the order of the commands; an error reply stands among them. Raises NodeError.
+        """
+        by_place: dict[str, list[int]] = {}
+        for at, (key, _) in enumerate(commands):
+            by_place.setdefault(self.place(key), []).append(at)
+        replies: list[Any] = [None] * len(commands)
+        for addr, places in by_place.items():
+            *answers, info = self.exchange(addr, [commands[at][1] for at in places])
+            self.vitals[addr] = Vitals.parse(info)
+            for at, answer in zip(places, answers, strict=True):
+                replies[at] = answer
+        return replies
+
+    def look(self) -> None:
+        """See how all primaries are. Raises NodeError."""
+        for addr in self._links:
+            self.vitals[addr] = Vitals.parse(self.exchange(addr, [])[-1])
+
+    def interrupt(self) -> None:
+        """Let whoever waits for a primary fail at once. For other threads."""
+        for link in tuple(self._links.values()):
+            link.interrupt()
+
+    def close(self) -> None:
+        """Close all links."""
+        for link in self._links.values():
+            link.close()
+        self._links.clear()
+
+    def exchange(self, addr: str, commands: Sequence[Command], *, framed: bool = True) -> list[Any]:
+        """Send commands to one primary, and INFO behind them: the last of the replies. Raises NodeError.
+
+        On a unix socket they go as one transaction that is marked as ours, unless they do that themselves.
+        """
+        link = self._links[addr]
+        if not link.is_open:
+            # A link that broke would come back in database 0.
+            raise NodeError(addr, "warm", DownReason.CLOSED, "the connection broke")
+        if not (framed and commands and addr.startswith("unix:")):
+            return link.pipeline([*commands, ("INFO",)], WRITE_TIMEOUT)
+        token = self.own(addr).token
+        replies = link.pipeline([("MULTI",), ("PING", token), *commands, ("EXEC",), ("INFO",)], WRITE_TIMEOUT)
+        done = replies[-2]
+        return [*(done[1:] if isinstance(done, list) else [done] * len(commands)), replies[-1]]
+
+    def place(self, key: bytes) -> str:
+        """The address of the primary that holds a key."""
+        if not self._slots:
+            return next(iter(self._links))
+        slot = slot_of(key)
+        for first, last, addr in self._slots:
+            if first <= slot <= last:
+                return addr
+        raise NodeError(self._target, "warm", DownReason.UNREACHABLE, "a slot of the cluster has no primary")
+
+    def _read_slots(self) -> list[tuple[int, int, str]]:
+        """Which primary has which slots, as the first one says."""
+        reply = next(iter(self._links.values())).call("CLUSTER", "SLOTS")
+        ports = {addr.rpartition(":")[2]: addr for addr in self._links}
+        slots = []
+        for first, last, primary, *_ in reply:
+            named = f"{primary[0].decode('ascii', 'replace')}:{primary[1]}"
+            # The address that the cluster announces may be another one than ours for the same node.
+            addr = named if named in self._links else ports.get(str(primary[1]))
+            if addr is not None:
+                slots.append((first, last, addr))
+        return slots

@@ -1,0 +1,161 @@
+"""Files, functions and saved hot sets as sources: a bad record costs itself, a bad source is told in our words."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from exporter.warming import hotset
+from exporter.warming.feed import Feed
+from exporter.warming.hotset import SavedKey
+from exporter.warming.items import Copy, Fault, SourceError
+from exporter.warming.sources.file import FileSource
+from exporter.warming.sources.function import FunctionSource
+from exporter.warming.sources.saved import SavedSource
+from tests.warming.jobs import job_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def file_source(path: Path, **settings: Any) -> FileSource:
+    """A source that reads this file."""
+    return FileSource(job_of({"type": "file", "path": str(path)}, **settings))
+
+
+def test_jsonl_costs_only_the_bad_lines(tmp_path: Path) -> None:
+    """Garbage, other types and a line of 10 MB are faults; all others are read, in order, empty lines aside."""
+    path = tmp_path / "s.jsonl"
+    path.write_bytes(b'{"id":1}\n\nnonsense\n[1]\n{"id":2}\n{"x":"' + b"y" * 10_000_000 + b'"}\n\xff\xfe\n{"id":3}')
+
+    found = list(file_source(path).records(100, 0))
+
+    assert found == [
+        {"id": 1}, Fault.GARBAGE, Fault.GARBAGE, {"id": 2}, Fault.TOO_LARGE, Fault.GARBAGE, {"id": 3},
+    ]  # fmt: skip
+    assert list(file_source(path).records(2, 3)) == [{"id": 2}, Fault.TOO_LARGE]
+    assert list(file_source(path).lookup([b"session:3", b"session:9"])) == [{"id": 3}]
+
+
+def test_csv_costs_only_the_bad_lines(tmp_path: Path) -> None:
+    """A row with too few or too many columns is a fault; quoted fields may hold commas and line ends."""
+    path = tmp_path / "s.csv"
+    path.write_text('\ufeffid,name\n1,Ann\n2\n3,"x, y\nz"\n4,a,b\n\n5,Bob\n')
+
+    found = list(file_source(path).records(100, 0))
+
+    assert found == [
+        {"id": "1", "name": "Ann"}, Fault.GARBAGE, {"id": "3", "name": "x, y\nz"}, Fault.GARBAGE,
+        {"id": "5", "name": "Bob"},
+    ]  # fmt: skip
+
+
+def test_csv_without_the_column_fails_at_once(tmp_path: Path) -> None:
+    """A header that lacks a field is told before a single record."""
+    path = tmp_path / "s.csv"
+    path.write_text("uid,name\n1,x\n")
+
+    with pytest.raises(SourceError, match="the file has no column id"):
+        list(file_source(path).records(10, 0))
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """The reason is told without the path."""
+    with pytest.raises(SourceError, match=r"^file: no such file or directory$"):
+        list(file_source(tmp_path / "none.jsonl").records(10, 0))
+
+
+def numbers(limit: int | None = None, keys: list[str] | None = None) -> Iterator[Any]:
+    """A function as a user writes it."""
+    if keys is not None:
+        yield from ({"id": key.partition(":")[2]} for key in keys if key != "session:9")
+    else:
+        yield from ({"id": n} for n in range(limit or 0))
+        yield "odd"
+
+
+def failing(limit: int) -> Iterator[Any]:
+    """A function that fails in the middle."""
+    yield {"id": 1}
+    raise RuntimeError("postgresql://u:secret@h/db")
+
+
+def function_source(name: str) -> FunctionSource:
+    """A source that calls a function of this module."""
+    return FunctionSource(job_of({"type": "python", "call": f"{__name__}:{name}"}))
+
+
+def test_functions() -> None:
+    """A function gets a limit or keys by name; what it raises is told by its type only."""
+    assert list(function_source("numbers").records(3, 1)) == [{"id": 1}, {"id": 2}, {"id": 3}]
+    assert list(function_source("numbers").lookup([b"session:7", b"session:9"])) == [{"id": "7"}]
+    with pytest.raises(SourceError, match=r"^call: the function failed with RuntimeError$"):
+        list(function_source("failing").records(3, 0))
+    with pytest.raises(SourceError, match="cannot be imported: AttributeError"):
+        list(function_source("absent").records(3, 0))
+
+
+def test_hot_set_is_saved_whole_and_private(tmp_path: Path) -> None:
+    """What was saved comes back, with binary keys; the file is the owner's; broken lines and files are no error."""
+    path = hotset.path_of(tmp_path, "cache")
+    keys = [SavedKey(0, b"\xff\x00k", 9.5, b"dump", None), SavedKey(3, b"b", 1.0), SavedKey(0, b"gone", 2.0, b"d", 1.0)]
+
+    assert hotset.load(path) == []
+    assert hotset.save(path, "cache", keys, 100.0) == 3
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert hotset.load(path) == keys
+    assert list(SavedSource(str(path)).records(10, 0)) == [Copy(b"\xff\x00k", None, b"dump"), Fault.EXPIRED]
+
+    path.write_bytes(path.read_bytes()[:-20] + b"\nnonsense\n")
+    assert [one.key for one in hotset.load(path)] == [b"\xff\x00k", b"b"]
+    path.write_text(json.dumps({"version": 99}) + "\n")
+    assert hotset.load(path) == []
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_hanging_source_does_not_hang_the_run() -> None:
+    """Silence for longer than the timeout ends the reading, although the source still hangs."""
+    release = threading.Event()
+
+    def hangs() -> Iterator[Any]:
+        yield {"id": 1}
+        release.wait(20)
+
+    source = function_source("numbers")
+    feed = Feed(hangs, 1, 0.2, threading.Event())
+    began = time.monotonic()
+    batches = feed.batches()
+    assert next(batches) == [{"id": 1}]
+    with pytest.raises(SourceError, match="the source gave nothing in time"):
+        next(batches)
+    feed.end(source)
+
+    assert time.monotonic() - began < 10
+    assert feed.busy
+    release.set()
+
+
+def test_no_more_is_read_than_one_batch_ahead() -> None:
+    """Whoever takes over after a crash has to read little again: what was read ahead is bounded."""
+    read: list[int] = []
+
+    def counted() -> Iterator[Any]:
+        for n in range(1000):
+            read.append(n)
+            yield {"id": n}
+
+    feed = Feed(counted, 10, 5.0, threading.Event())
+    batches = feed.batches()
+    next(batches)
+    next(batches)
+    deadline = time.monotonic() + 5
+    while len(read) < 30 and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+    assert len(read) == 30
+    feed.end(function_source("numbers"))
