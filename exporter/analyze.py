@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Progress = Callable[[int | None], None]
 
 _READ_BYTES = 98_304  # more would be fetched from the system, and given back, again and again
-_REMEMBER = 8_192
+_REMEMBER = 16_384
 _MOST_KEYS = 50_000
 _MOST_GROUPS = 10_000
 _LISTED_GROUPS = 1_000

@@ -23,11 +23,11 @@ LONG = 65_536  # bytes from which on a line is read piece by piece
 
 # From 2001 to 2286 a stamp has 17 characters. Its digits are not looked at: that would cost a tenth of the speed.
 HEADER = re.compile(rb'\+?([^\n]{17}|\d{1,12}\.\d{1,6}) \[(\d{1,9}) ([^\n]{0,1024}?)\] "')
-_TEXT = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
-_NAME = re.compile(rb"(" + _TEXT + rb')"')
-_ONE_MORE = re.compile(rb' "(' + _TEXT + rb')"')
-_ALL_MORE = re.compile(rb'(?: "' + _TEXT + rb'")*+')
-_ARGUMENT = re.compile(rb'"(' + _TEXT + rb')"')
+TEXT = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'  # an argument between its quotes
+_NAME = re.compile(rb"(" + TEXT + rb')"')
+_ONE_MORE = re.compile(rb' "(' + TEXT + rb')"')
+_ALL_MORE = re.compile(rb'(?: "' + TEXT + rb'")*+')
+_ARGUMENT = re.compile(rb'"(' + TEXT + rb')"')
 _VALID = re.compile(rb'(?:[^\\]|\\(?:[\\"nrtab]|x[0-9a-f]{2}))*+')
 _ESCAPE = re.compile(rb'\\(?:[\\"nrtab]|x[0-9a-f]{2})')
 _CUT_ESCAPE = re.compile(rb"\\(?:x[0-9a-f]?)?\Z")

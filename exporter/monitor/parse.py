@@ -7,14 +7,14 @@ Both agree, so that it never matters how a stream was cut into reads.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from exporter.monitor import own as own_traffic
 from exporter.monitor.line import HEADER, LONG, LongLine, read
 from exporter.monitor.own import Own
-from exporter.monitor.patterns import UNROLL, Flavour, patterns_for
+from exporter.monitor.patterns import LINES, Style, patterns_for
 from exporter.monitor.tally import ACCESSES, WRITES, Tally
 
 if TYPE_CHECKING:
@@ -24,12 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Counts", "Own", "Stream", "count", "split_at"]
 
-_CHUNK = 98_304  # bytes that are matched at once: they and all that comes of them fit a core's cache
-_MOST_PASSES = 32  # patterns that a chunk is tried with: two for each database in it
-_LOOKED_AT = 8  # lines, to see what pattern comes next
+_CHUNK = 49_152  # bytes that are matched at once: they and all that comes of them fit a core's cache
+_LEFT_BYTES = 131_072
+_MOST_PLACES = 16
 _NAMED_SKIPS = 5
-_RETURN = ord("\r")
-_START = re.compile(rb"\n(\+?)[^\n]{17} \[(\d{1,9}) ")
 _BULK = re.compile(rb"\n[$=!](\d{1,8})\r(?=\n|\Z)")
 _STAMP = re.compile(rb"\+?(\d{1,12})(\.\d{1,6}) \[\d")
 _SECONDS = re.compile(rb"\d+\.\d+")
@@ -121,13 +119,16 @@ class Stream:
         self._remember = remember
         self._held = b""  # the beginning of a line
         self._long: LongLine | None = None
-        self._usual: Flavour | None = None  # what most lines of the last chunk were like
+        self._left: list[bytes] = []  # lines that the first pattern has left
+        self._left_bytes = 0
+        self._places: list[tuple[int, bytes]] = []  # chunks they are from, each with the number of lines before it
         self._payload = 0  # bytes of a bulk reply that are still to come
         self._lines = 0
 
     def counts(self) -> Counts:
         """What has been counted so far; a line that has not ended yet is not in it."""
         tally = self.tally
+        self._finish()
         tally.settle()
         accesses = {
             (db, key): (packed & ACCESSES, packed >> WRITES)
@@ -150,7 +151,7 @@ class Stream:
                 at += skipped
             elif self._long:
                 at = self._continue_long(self._long, data, at)
-            elif cut := data.rfind(b"\n", at, at + _CHUNK) + 1 or data.find(b"\n", at + _CHUNK) + 1:
+            elif cut := _cut(data, at):
                 at = self._whole_lines(data, at, cut)
             else:
                 self._hold(data[at:])
@@ -160,6 +161,7 @@ class Stream:
 
     def close(self, *, cut: bool = False) -> None:
         """The stream has ended. A last line without a newline counts if it is whole (`cut`: if its keys are)."""
+        self._finish()
         line = self._long.end(cut=cut) if self._long else read(self._held, self._table, cut=cut)
         if line and self._own.is_ours(line):
             self._own.lines += 1
@@ -190,45 +192,63 @@ class Stream:
     def _whole_lines(self, data: bytes, at: int, cut: int) -> int:
         """Count the lines of `data[at:cut]`, up to the first bulk reply; returns where to go on."""
         # Each line is taken with the newline before it and without its own: patterns find a newline fast.
-        lines = data[at - 1 : cut - 1] if at else b"\n" + data[: cut - 1]
+        behind_newline = data.startswith(b"\n", at - 1) if at else False  # but it may be a bulk reply
+        lines = data[at - 1 : cut - 1] if behind_newline else b"\n" + data[at : cut - 1]
         if self._replies and (bulk := _BULK.search(lines)):
             if bulk.start():
                 return self._whole_lines(data, at, at + bulk.start())
             self._payload = int(bulk[1]) + len(b"\r\n")
             return at + bulk.end()
-        others = self._own.strip(lines)
-        found, rest = self._match(others)
-        if rest and self._patterns.missed(rest):
-            found, rest = self._match(others)
-        for flavour, texts in found:
-            self.tally.take(int(flavour.db), texts)
-        skipped = self.tally.skipped
-        for line in rest[1:].split(b"\n") if rest else ():
-            self._exactly(line)
         if self._detailed:
-            self._details(lines, self.tally.skipped > skipped)
+            self._details(lines)
+        rest = self._usual(self._own.strip(lines))
+        if rest:
+            self._left.append(rest)
+            self._left_bytes += len(rest)
+        if self._left_bytes > _LEFT_BYTES or not self._patterns.learned or len(self._places) > _MOST_PLACES:
+            self._finish()
         return cut
 
-    def _match(self, lines: bytes) -> tuple[list[tuple[Flavour, list[bytes]]], bytes]:
-        """Take the texts of all lines that patterns match; returns them and the lines that are left."""
-        found: list[tuple[Flavour, list[bytes]]] = []
-        rest, matched, most = lines, 0, 0
-        tried: set[Flavour] = set()
-        flavour = self._usual or _untried(lines, tried)
-        while flavour and self._patterns.learned:
-            parts: list[bytes | None] = self._patterns.get(flavour).split(rest)
-            rest = b"".join(filter(None, parts[:: UNROLL + 1]))
-            del parts[:: UNROLL + 1]
-            texts = list(filter(None, parts))
-            matched += len(texts)
-            if len(texts) > most:
-                most, self._usual = len(texts), flavour
-            found.append((flavour, texts))
-            tried.add(flavour)
-            flavour = _untried(rest, tried) if rest and len(found) < _MOST_PASSES else None
+    def _usual(self, lines: bytes) -> bytes:
+        """Count what the first pattern matches; returns the lines that are left."""
+        style = Style(b"+" if lines.startswith(b"\n+") else b"", b"\r" if lines.endswith(b"\r") else b"")
+        usual = self._patterns.usual(style)
+        if usual is None:
+            return lines
+        parts: list[bytes | None] = usual.pattern.split(lines)
+        step = 1 + usual.pattern.groups
+        rest = b"".join(filter(None, parts[::step]))
+        matched = len(parts) // step
         if lines.count(b"\n") != matched + rest.count(b"\n"):
-            return [], lines  # a line without its closing quote has run into the next one
-        return found, rest
+            return lines  # a line without its closing quote has run into the next one
+        self.tally.commands += matched
+        for db, group in usual.keys:
+            self.tally.take(db, filter(None, parts[group::step]))
+        for group in usual.names:
+            self.tally.take_names(filter(None, parts[group::step]))
+        return rest
+
+    def _finish(self) -> None:
+        """Count what the first pattern has left; lines of many chunks at once, which is faster."""
+        lines, skipped = b"".join(self._left), self.tally.skipped
+        self._left, self._left_bytes = [], 0
+        if lines:
+            for line in self._others(lines)[1:].split(b"\n"):
+                self._exactly(line)
+        if self.tally.skipped > skipped:
+            self._name_skipped()
+        self._places = []
+
+    def _others(self, lines: bytes) -> bytes:
+        """Count what the second pattern matches, by database and command; returns the lines that are left."""
+        parts = LINES.split(lines)
+        commands: defaultdict[tuple[bytes, bytes], list[bytes]] = defaultdict(list)
+        for place, arguments in zip(zip(parts[1::4], parts[2::4], strict=True), parts[3::4], strict=True):
+            commands[place].append(arguments)
+        for (db, name), found in commands.items():
+            self.tally.take_all(int(db), name, found)
+        self._patterns.missed((db, name, len(found)) for (db, name), found in commands.items())
+        return b"".join(parts[::4])
 
     def _exactly(self, line: bytes) -> None:
         if parsed := read(line, self._table):
@@ -245,12 +265,19 @@ class Stream:
         if len(self.skipped_lines) < _NAMED_SKIPS:
             self.skipped_lines.append(self._lines + 1)
 
-    def _details(self, lines: bytes, skipped: bool) -> None:
-        """Keep the stamps of a chunk and, while few are known, the places of what was skipped in it."""
-        single = lines[1:].split(b"\n") if skipped and len(self.skipped_lines) < _NAMED_SKIPS else ()
-        for number, line in enumerate(single, self._lines + 1):
-            if len(self.skipped_lines) < _NAMED_SKIPS and not (self._ignorable(line) or read(line, self._table)):
-                self.skipped_lines.append(number)
+    def _name_skipped(self) -> None:
+        """Find the places of skipped lines in the chunks that were just counted, while few are known."""
+        for before, lines in self._places:
+            for number, line in enumerate(lines[1:].split(b"\n"), before + 1):
+                if len(self.skipped_lines) == _NAMED_SKIPS:
+                    return
+                if not (self._ignorable(line) or read(line, self._table)):
+                    self.skipped_lines.append(number)
+
+    def _details(self, lines: bytes) -> None:
+        """Keep the stamps of a chunk and, while few places of skipped lines are known, the chunk."""
+        if len(self.skipped_lines) < _NAMED_SKIPS:
+            self._places.append((self._lines, lines))
         self._lines += lines.count(b"\n")
         if self.first_stamp is None:
             headers = map(HEADER.match, lines[1:].split(b"\n"))
@@ -265,17 +292,10 @@ class Stream:
             end = start
 
 
-def _untried(lines: bytes, tried: set[Flavour]) -> Flavour | None:
-    """Say which pattern the first lines need that has not been tried; those for keys with quotes come last."""
-    first = [(match[1], match[2], match.end()) for match in islice(_START.finditer(lines), _LOOKED_AT)]
-    for quoted in (False, True):
-        for plus, db, start in first:
-            end = lines.find(b"\n", start)
-            end_of_line = b"\r" if lines[end - 1 if end >= 0 else -1] == _RETURN else b""
-            flavour = Flavour(plus, end_of_line, db, quoted)
-            if flavour not in tried:
-                return flavour
-    return None
+def _cut(data: bytes, at: int) -> int:
+    """Say where a chunk that begins at `at` ends, behind a line; 0 if no line ends. None is small if more follows."""
+    end = at + _CHUNK if len(data) - at > 2 * _CHUNK else len(data)
+    return data.rfind(b"\n", at, end) + 1 or data.find(b"\n", end) + 1
 
 
 def _seconds(stamp: bytes) -> float | None:

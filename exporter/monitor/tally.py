@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import re
+from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING
 
 from exporter.keynames import KEPT_BYTES, stored
-from exporter.monitor.keys import Kind, Plan
-from exporter.monitor.line import Line, arguments, unescape
+from exporter.monitor.keys import Kind
+from exporter.monitor.line import TEXT, Line, arguments, unescape
 
 if TYPE_CHECKING:
-    from exporter.monitor.keys import CommandTable
+    from collections.abc import Iterable, Sequence
+
+    from exporter.monitor.keys import CommandTable, Plan
 
 # Accesses and writes of a key are one number: the first below, the second above this many bits. A tuple would take
 # four times the memory, and there may be hundreds of thousands.
@@ -18,11 +22,10 @@ WRITES = 48
 ACCESSES = (1 << WRITES) - 1
 _READ = 1
 _WRITE = (1 << WRITES) + 1
-_QUOTE, _SPACE, _BACKSLASH = b'" \\'  # numbers: `b"x" in text` is slow, it tries bytes as a number first
+_QUOTE, _BACKSLASH = b'"\\'  # numbers: `b"\\" in text` is slow, it tries bytes as a number first
 _MOST_NAMES = 4096
-_FIRST, _REST, _LINE = Kind.FIRST, Kind.REST, Kind.LINE  # reading them off the class each time is slow
-_EXACT = Plan(Kind.LINE)
 _MOST_UNKNOWN = 16
+_FIRST_KEYS = re.compile(rb'" "(' + TEXT + rb')"[^\n]*+\n')
 
 
 def unpacked(packed: int) -> tuple[int, int]:
@@ -31,7 +34,10 @@ def unpacked(packed: int) -> tuple[int, int]:
 
 
 class Tally:
-    """Adds up; `keys` maps databases to keys to packed counts once `settle` was called."""
+    """Adds up; `keys` maps databases to keys to packed counts once `settle` was called, `names` likewise.
+
+    Keys are added up as they stand in the stream and brought to their own form, with its escapes undone, once each.
+    """
 
     def __init__(self, table: CommandTable, *, commands: bool) -> None:
         self.keys: dict[int, dict[bytes, int]] = {}
@@ -40,13 +46,13 @@ class Tally:
         self.unknown: set[bytes] = set()
         self._table = table
         self._texts: dict[int, Counter[bytes]] = {}
-        self._plans: dict[bytes, Plan] = {}
+        self._escaped: dict[tuple[int, bool], Counter[bytes]] = {}
         self._names: Counter[bytes] | None = Counter() if commands else None
 
     @property
     def held(self) -> int:
         """Distinct texts that `settle` would resolve."""
-        return sum(map(len, self._texts.values()))
+        return sum(map(len, self._texts.values())) + sum(map(len, self._escaped.values()))
 
     @property
     def names(self) -> Counter[bytes]:
@@ -56,130 +62,123 @@ class Tally:
             merged[name.removesuffix(b'"').lower()] += times
         return merged
 
-    def take(self, db: int, texts: list[bytes]) -> None:
-        """Take what a pattern captured."""
+    def take(self, db: int, texts: Iterable[bytes]) -> None:
+        """Take what the first pattern captured; the caller adds the lines to `commands`."""
         counter = self._texts.get(db)
         if counter is None:
             counter = self._texts[db] = Counter()
         counter.update(texts)
 
+    def take_names(self, names: Iterable[bytes]) -> None:
+        """Take the names of commands that the first pattern captured."""
+        if self._names is not None:
+            self._names.update(names)
+
+    def take_all(self, db: int, name: bytes, rests: list[bytes]) -> None:
+        """Take lines of one command; of each there is what stands behind the command's name from its quote on."""
+        plan = self._table.plan(name)
+        keys: list[bytes] | None = []
+        if plan.kind is Kind.FIRST:
+            keys = _first_keys(rests)
+        elif plan.kind is Kind.REST:
+            keys = _all_keys(rests, plan.step)
+        elif plan.kind is Kind.LINE:
+            keys = None
+        if keys is None:
+            for rest in rests:
+                self._exactly(db, name, rest)
+            return
+        self._named(name, plan, len(rests))
+        if keys:
+            counter = self._escaped.get((db, plan.write))
+            if counter is None:
+                counter = self._escaped[db, plan.write] = Counter()
+            counter.update(keys)
+
     def add(self, line: Line) -> None:
         """Count a line that was read exactly."""
-        self._add(self.keys.setdefault(line.db, {}), line.argv, 1)
+        self._add(line.db, line.argv)
 
     def settle(self) -> None:
         """Resolve all texts to keys."""
         for db, texts in self._texts.items():
             self._settle(self.keys.setdefault(db, {}), texts)
+        for (db, write), escaped in self._escaped.items():
+            keys, unit = self.keys.setdefault(db, {}), _WRITE if write else _READ
+            get = keys.get
+            for key, times in escaped.items():
+                if _BACKSLASH in key or len(key) > KEPT_BYTES:
+                    key = stored(unescape(key))  # noqa: PLW2901
+                keys[key] = get(key, 0) + times * unit
         self._texts.clear()
+        self._escaped.clear()
 
     def _settle(self, keys: dict[bytes, int], texts: Counter[bytes]) -> None:
         get = keys.get
-        commands = 0
-        named: list[bytes] = []
         for text, times in texts.items():
-            first = text[0]
-            if first == _QUOTE:
-                key = text[3:-1]
-                packed = times
-            elif first == _SPACE:
-                key = text[2:-1]
-                packed = times * _WRITE
+            if text[0] == _QUOTE:
+                key, packed = text[3:], times
             else:
-                named.append(text)
-                continue
-            commands += times
+                key, packed = text[2:], times * _WRITE
             if _BACKSLASH in key:
                 key = unescape(key)
-            if len(key) > KEPT_BYTES:
-                key = stored(key)
             keys[key] = get(key, 0) + packed
-        self.commands += commands
-        self._settle_named(keys, named, texts)
 
-    def _settle_named(self, keys: dict[bytes, int], texts: list[bytes], times_of: Counter[bytes]) -> None:
-        """Resolve the texts that begin with a command's name."""
-        plan_of, all_keys = self._plans.get, defaultdict[bytes, list[bytes]](list)
-        single: dict[bool, Counter[bytes]] = {False: Counter(), True: Counter()}
-        for text in texts:
-            name, _, rest = text.partition(b'" "')
-            plan = plan_of(name) or self._plan(name)
-            times = times_of[text]
-            if plan.kind is _REST and times == plan.step == 1:
-                all_keys[name].append(rest)
-            elif plan.kind is _REST or plan.kind is _LINE:
-                self._exactly(keys, text, times)
-            else:
-                self.commands += times
-                self._named(name, times)
-                if plan.kind is _FIRST:
-                    single[plan.write][rest[:-1]] += times
-        for name, rests in all_keys.items():
-            single[self._plan(name).write].update(self._all_keys(keys, name, rests))
-        for write, counted in single.items():
-            unit = _WRITE if write else _READ
-            for key, times in counted.items():
-                held = stored(unescape(key)) if _BACKSLASH in key or len(key) > KEPT_BYTES else key
-                keys[held] = keys.get(held, 0) + times * unit
-
-    def _all_keys(self, keys: dict[bytes, int], name: bytes, rests: list[bytes]) -> list[bytes]:
-        """Split lines of one command whose arguments are all keys, together; odd ones are counted one by one."""
-        joined = b' "'.join(rests)
-        if joined.find(b'\\"') >= 0:
-            for rest in rests:
-                if rest.find(b'\\"') >= 0:
-                    self._exactly(keys, name + b'" "' + rest, 1)
-            rests = [rest for rest in rests if rest.find(b'\\"') < 0]
-            joined = b' "'.join(rests)
-        if not rests:
-            return []
-        if joined.count(b"\r") == len(rests):
-            joined = joined.removesuffix(b"\r").replace(b'"\r "', b'" "')
-        found = joined[:-1].split(b'" "')
-        if joined.count(b'"') != 2 * len(found) - 1 or joined.find(b"\r") >= 0:
-            for rest in rests:
-                self._exactly(keys, name + b'" "' + rest, 1)
-            return []
-        self.commands += len(rests)
-        self._named(name, len(rests))
-        return found
-
-    def _exactly(self, keys: dict[bytes, int], text: bytes, times: int) -> None:
+    def _exactly(self, db: int, name: bytes, rest: bytes) -> None:
         """Count a line whose keys may stand anywhere in it."""
-        text = text.removesuffix(b"\r")
+        text = name + rest.removesuffix(b"\r")
         argv: list[bytes] | None = text[:-1].split(b'" "')
         if _BACKSLASH in text or text.count(b'"') != 2 * len(argv or ()) - 1:
             argv = arguments(text, self._table)
         if argv is None:
-            self.skipped += times
+            self.skipped += 1
         else:
-            self._add(keys, argv, times)
+            self._add(db, argv)
 
-    def _add(self, keys: dict[bytes, int], argv: list[bytes], times: int) -> None:
-        self.commands += times
+    def _add(self, db: int, argv: Sequence[bytes]) -> None:
         name = argv[0]
-        self._named(name, times)
-        if not self._table.plan(name).known:
-            self._strange(name)
+        self._named(name, self._table.plan(name), 1)
+        keys = self.keys.setdefault(db, {})
         for place, write in self._table.positions(argv):
             key = stored(argv[place])
-            keys[key] = keys.get(key, 0) + times * (_WRITE if write else _READ)
+            keys[key] = keys.get(key, 0) + (_WRITE if write else _READ)
 
-    def _plan(self, name: bytes) -> Plan:
-        """Say how to read the texts of a command, whose name ends in a quote where there is nothing behind it."""
-        if _BACKSLASH in name or _QUOTE in name[:-1]:
-            return _EXACT
-        plan = self._table.plan(name.removesuffix(b'"'))
-        if not plan.known:
-            self._strange(name.removesuffix(b'"'))
-        if len(self._plans) < _MOST_NAMES:
-            self._plans[name] = plan
-        return plan
-
-    def _strange(self, name: bytes) -> None:
-        if len(self.unknown) < _MOST_UNKNOWN:
+    def _named(self, name: bytes, plan: Plan, times: int) -> None:
+        self.commands += times
+        if not plan.known and len(self.unknown) < _MOST_UNKNOWN:
             self.unknown.add(name)
-
-    def _named(self, name: bytes, times: int) -> None:
         if self._names is not None and (name in self._names or len(self._names) < _MOST_NAMES):
             self._names[name] += times
+
+
+# --- keys of many lines at once ------------------------------------------------------------------------------------
+# Lines are what stands behind the name of one and the same command: `" "key" "more"`, with CR or not. Keys come as they
+# are written, with escapes. None: not all lines are well-formed or have keys, they must be read one by one.
+
+
+def _first_keys(rests: list[bytes]) -> list[bytes] | None:
+    """The first argument of each line."""
+    parts: list[bytes] = _FIRST_KEYS.split(b"\n".join([*rests, b""]))
+    keys = parts[1::2]
+    return keys if len(keys) == len(rests) and not any(parts[::2]) else None
+
+
+def _all_keys(rests: list[bytes], step: int) -> list[bytes] | None:
+    """Every step-th argument of all lines, from the first one on."""
+    text = b"\n".join(rests)
+    if step == 1 and text.find(b'\\"') < 0:
+        end = b'"\r' if text.endswith(b"\r") else b'"'
+        joined = text.removesuffix(end).replace(end + b'\n" "', b'" "')
+        keys = joined[len(b'" "') :].split(b'" "')
+        if joined.startswith(b'" "') and joined.count(b'"') == 2 * len(keys) and joined.find(b"\n") < 0:
+            return keys
+    parts: list[bytes] = _every(step).split(text)
+    gaps = parts[::2]
+    between = list(filter(None, gaps[1:-1]))
+    well_formed = gaps[0] == b'"' and gaps[-1] in {b"", b"\r"} and set(between) <= {b'\n"', b'\r\n"'}
+    return parts[1::2] if well_formed and len(between) == len(rests) - 1 else None
+
+
+@cache
+def _every(step: int) -> re.Pattern[bytes]:
+    return re.compile(rb' "(' + TEXT + rb')"' + (rb' "' + TEXT + rb'"') * (step - 1))
