@@ -118,8 +118,8 @@ class Patterns:
         line = rb"\n%s(?s:.{17}+) \[(?:%s)[^\n]*+(?<=\"%s)" % (re.escape(style.plus), places, style.end)
         width = 3 if self._commands else 1  # groups per database
         keys = tuple((int(db), width * place + (width + 1) // 2) for place, db in enumerate(databases))
-        names = tuple(group for _, key in keys for group in (key - 1, key + 1)) if self._commands else ()
-        return Usual(re.compile(line), keys, names)
+        named = tuple(group for _, key in keys for group in (key - 1, key + 1)) if self._commands else ()
+        return Usual(re.compile(line), keys, named)
 
     def _command(self, names: Iterable[bytes]) -> bytes:
         """Build what matches a command from its name on, with the group that captures."""

@@ -42,7 +42,7 @@ fast = settings(max_examples=30, deadline=None, suppress_health_check=list(Healt
 def learned() -> CommandTable:
     """A table whose patterns exist already, so that the fast way is taken; others are read exactly at first."""
     known = CommandTable.builtin()
-    lines = b"".join(line([name, b"k%d" % number]) for number in range(150) for name in COMMON)
+    lines = b"".join(line([name, b"k%d" % number], (0, 1, 15)[number % 3]) for number in range(150) for name in COMMON)
     for commands in (False, True):
         Stream(known, commands=commands).feed(lines)
         assert patterns_for(known, commands=commands).learned
@@ -164,6 +164,23 @@ def test_every_single_split() -> None:
         assert fed([bytes([byte]) for byte in data], learned()) == whole
         for cut in range(len(data)):
             assert fed([data[:cut], data[cut:]], learned()) == whole
+
+
+def test_lines_of_one_command_are_read_together() -> None:
+    """Well-formed and broken lines of a command with several keys, in one batch, count as they do one by one."""
+    argvs = [[b"MGET", b"a", b'b"'], [b"MGET"], words("MSET a v b w"), words("MSET a v b"), [b"MSET", b'"', b"v\\"],
+             words("DEL a"), [b"DEL", b"", b"\xff"], [b"GET", b'q"'], [b"GET"], words("MGET x y")]  # fmt: skip
+    broken = [b'"MGET" "a" "', b'"MGET" "a"" "b"', b'"DEL" "a" "b', b'"MSET" "a" "v" "', b'"MGET" "a\\"']
+    for raw in (True, False):
+        good = [written([Seen(argv)], raw=raw) for argv in argvs]
+        bad = [good[0][: good[0].index(b'"')] + text + (b"\r\n" if raw else b"\n") for text in broken]
+        for data in (b"".join([*good, *bad, *good]), b"".join(good)):
+            single = [count(text + b"\n", learned()) for text in data.split(b"\n")[:-1]]
+            together = fed([data], learned())
+            assert together.commands == sum(one.commands for one in single) == data.count(b"\n") - together.skipped
+            assert together.skipped == sum(one.skipped for one in single) == (5 if bad[0] in data else 0)
+            accesses = Counter({place: times for place, (times, _) in together.accesses.items()})
+            assert accesses == sum((Counter({p: t for p, (t, _) in one.accesses.items()}) for one in single), Counter())
 
 
 # --- forgeries -----------------------------------------------------------------------------------------------------
