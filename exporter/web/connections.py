@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 REQUEST_SECONDS = 5.0
 """How long a client may take to send one request, from its first byte (or from connecting) to its last."""
 HANDSHAKE_SECONDS = 5.0
-MAX_SILENT = 256
+MAX_SILENT = 128
 """Connections without a request under way. Prometheus needs one, a browser six."""
 
 
@@ -103,7 +103,7 @@ _SSLProtocol: Any = sslproto.SSLProtocol
 class Tls(_SSLProtocol):  # type: ignore[misc]
     """asyncio's TLS with a smaller buffer (256 KiB for each idle client add up), and counted while it shakes hands."""
 
-    max_size = 16 * 1024
+    max_size = 4 * 1024
 
     def __init__(self, silent: Silent, loop: asyncio.AbstractEventLoop, inner: Impatient, context: Any) -> None:
         super().__init__(

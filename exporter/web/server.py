@@ -153,6 +153,8 @@ def serve(
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        # asyncio accepts as many at a time: a flood shall not be let in faster than the silent ones are closed.
+        backlog=64,
         limit_concurrency=CONNECTIONS,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
