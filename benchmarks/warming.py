@@ -1,0 +1,176 @@
+"""How fast warming is, what it saves, and what it costs a reader beside it: real PostgreSQL, real Redis.
+
+In: nothing; `--short` for the small form. Out: one line of JSON. `bulk_*`: keys a second from PostgreSQL into an empty
+Redis, the whole run included (connecting, the query, the lease). `validation_*`: milliseconds of a session lookup
+through a cache-aside client whose database is 25 ms away (a delaying TCP proxy), cold and warm. `reader_*`: the 99th
+percentile of single GETs without and beside a run at full speed.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from exporter.config import load
+from exporter.topology import topology_of
+from exporter.warming.goals import goal_of, target_of
+from exporter.warming.items import Outcome
+from exporter.warming.progress import Progress, Report
+from exporter.warming.runner import Request, Runner
+from tests.databases import Database
+from tests.servers import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DELAY_SECONDS = 0.025
+READER = """
+import json, select, sys, time, redis
+cache = redis.Redis(port=int(sys.argv[1]))
+cache.get("probe")
+print("ready", flush=True)
+found = []
+while not select.select([sys.stdin], [], [], 0.0005)[0]:
+    began = time.perf_counter()
+    cache.get("probe")
+    found.append(1e6 * (time.perf_counter() - began))
+print(json.dumps(found))
+"""
+JOB = """
+targets: [{{name: cache, url: "{redis}"}}]
+warming:
+  jobs:
+    - name: sessions
+      source: {{type: sql, url: "{database}", query: "select id, user_name, token from sessions order by seen desc"}}
+      key: "session:{{id}}"
+      rate_limit: 1000000/s
+      bytes_per_second: 1GiB
+"""
+
+
+def main() -> None:
+    short = "--short" in sys.argv
+    large = 20_000 if short else 100_000
+    with Database("postgresql") as database, Server("redis-7.0") as server:
+        database.sessions(large)
+        small = min((run(server, database, 1000) for _ in range(5)), key=lambda report: report.seconds)
+        whole = run(server, database, large)
+        figures: dict[str, Any] = {
+            "bulk_1000_seconds": round(small.seconds, 3),
+            "bulk_keys": large,
+            "bulk_keys_per_second": round(large / whole.seconds),
+        }
+        figures |= validation(server, database, 40 if short else 200)
+        figures |= reader(server, database, large)
+    print(json.dumps({"benchmark": "warming", **figures}))
+
+
+def run(server: Server, database: Database, limit: int) -> Report:
+    """Warm an empty server once."""
+    server.client().flushall()
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "config.yaml"
+        path.write_text(JOB.format(redis=server.url, database=database.url))
+        config = load(path, environ={})
+    job = config.warming.jobs[0]
+    runner = Runner(job, goal_of(config, job), topology_of(target_of(config, job)), threading.Event())
+    report = runner.run(Request("benchmark", limit=limit), Progress())
+    assert report.outcome is Outcome.COMPLETE, report
+    assert report.keys["written"] == limit, report
+    return report
+
+
+def validation(server: Server, database: Database, lookups: int) -> dict[str, float]:
+    """Milliseconds of a lookup through the cache, cold (each one a miss) and warm, with a database far away."""
+    cache = server.client()
+    with proxy(database.port) as port:
+        parts = psycopg.conninfo.conninfo_to_dict(database.url)
+        with psycopg.connect(**{**parts, "port": port}, autocommit=True) as connection:  # type: ignore[arg-type]
+
+            def validate(number: int) -> float:
+                began = time.perf_counter()
+                if cache.get(f"session:{number}") is None:
+                    row = connection.execute("select user_name, token from sessions where id = %s", [number]).fetchone()
+                    cache.set(f"session:{number}", json.dumps(row), ex=600)
+                return 1000 * (time.perf_counter() - began)
+
+            validate(0)
+            cache.flushall()
+            cold = [validate(number) for number in range(lookups)]
+            run(server, database, max(lookups, 1000))
+            newest = int(connection.execute("select max(id) from sessions").fetchone()[0])  # type: ignore[index]
+            warm = [validate(newest - number) for number in range(lookups)]
+    figures = {f"validation_cold_p{p}_ms": quantile(cold, p) for p in (50, 95)}
+    figures |= {f"validation_warm_p{p}_ms": quantile(warm, p) for p in (50, 95)}
+    return figures | {"validation_speedup_p50": round(quantile(cold, 50) / quantile(warm, 50), 1)}
+
+
+def reader(server: Server, database: Database, keys: int) -> dict[str, float]:
+    """The 99th percentile of GETs (microseconds), by a process of its own, without and beside a run at full speed."""
+    server.client().flushall()
+    alone = measured(server.port, lambda: time.sleep(3))
+    beside = measured(server.port, lambda: [run(server, database, keys) for _ in range(1 if keys > 50_000 else 3)])
+    return {
+        "reader_alone_p99_us": quantile(alone, 99),
+        "reader_beside_p99_us": quantile(beside, 99),
+        "reader_p99_ratio": round(quantile(beside, 99) / quantile(alone, 99), 2),
+    }
+
+
+def measured(port: int, work: Callable[[], object]) -> list[float]:
+    """Latencies of single GETs, one every half millisecond, while `work` runs."""
+    command = [sys.executable, "-c", READER, str(port)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    work()
+    out, _ = process.communicate("end\n", timeout=10)
+    found: list[float] = json.loads(out)
+    return found
+
+
+def quantile(values: list[float], percent: int) -> float:
+    """A percentile."""
+    return round(statistics.quantiles(values, n=100, method="inclusive")[percent - 1], 3)
+
+
+@contextmanager
+def proxy(port: int) -> Iterator[int]:
+    """A TCP proxy in front of a port that holds every answer back for DELAY_SECONDS."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def pump(source: socket.socket, drain: socket.socket, delay: float) -> None:
+        with suppress(OSError):
+            while chunk := source.recv(65536):
+                time.sleep(delay)
+                drain.sendall(chunk)
+            drain.shutdown(socket.SHUT_WR)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.create_connection(("127.0.0.1", port))
+                for wire in (client, server):
+                    wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                threading.Thread(target=pump, args=(client, server, 0.0), daemon=True).start()
+                threading.Thread(target=pump, args=(server, client, DELAY_SECONDS), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield int(listener.getsockname()[1])
+    listener.close()
+
+
+if __name__ == "__main__":
+    main()
