@@ -66,6 +66,10 @@ class MetricsView:
         placed = b"{" + encode(_base(reading))
         return body.replace(placed + b"} ", b" ").replace(placed + b",", b"{")
 
+    def prepare(self, readings: tuple[Reading, ...], names: KeyNames, collect: frozenset[Collect]) -> None:
+        """Render what `render` and `scrape` would need, and keep it for them."""
+        self._families(readings, names, self._sections(collect))
+
     def forget(self, readings: tuple[Reading, ...]) -> None:
         """Drop what was rendered for nodes that are not among `readings`."""
         self._fragments.keep({(place, one.node) for place in range(len(SECTIONS)) for one in readings})

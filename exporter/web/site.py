@@ -26,6 +26,7 @@ from exporter.views.metrics import MetricsView
 from exporter.views.page import page
 from exporter.views.reading import read
 from exporter.views.status import Build, status
+from exporter.web.ahead import Ahead
 from exporter.web.answers import HTML, JSON, all_of, answer, line, to_json
 from exporter.web.border import time_limit
 from exporter.web.orders import order_of
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from exporter.config import Config, Keys
     from exporter.meters import Meters
-    from exporter.snapshot import Board
+    from exporter.snapshot import Board, Node
     from exporter.views.reading import Moment
     from exporter.web.daemon import Daemon
 
@@ -67,6 +68,7 @@ class Site:
         self._clock = clock
         self._build = Build(__version__, platform.python_version(), clock())
         self._metrics = MetricsView()
+        self._ahead = Ahead()
         self._names: tuple[Keys, KeyNames] | None = None
         self._assets = {name: (files("exporter.views") / "assets" / name).read_bytes() for name in ASSETS}
         # The content is in the URL, so a browser may keep it for ever and still sees the next release at once.
@@ -89,6 +91,7 @@ class Site:
         own = self._meters.families() if Collect.SELF in collect else ()
         jobs = [one for one in self._board.warmth.jobs if target in {None, one.target}]
         body = self._metrics.render(readings, self._keynames(config), form, collect, own, jobs)
+        self._ahead.scraped((target, collect), now.monotonic, lambda: self._write_ahead(collect, target))
         return await answer(request, body, form.content_type)
 
     async def scrape(self, request: Request) -> Response:
@@ -108,7 +111,15 @@ class Site:
         self._board.scraped((node,), now.monotonic)
         form = negotiate(all_of(request, "accept"))
         body = self._metrics.scrape(reading, self._keynames(config), form, collect)
+        self._ahead.scraped((node, collect), now.monotonic, lambda: self._write_ahead(collect, node=node))
         return await answer(request, body, form.content_type)
+
+    def _write_ahead(self, collect: frozenset[Collect], target: str | None = None, node: Node | None = None) -> None:
+        """Render what the next scrape of this kind will ask for; the fragments are kept for it."""
+        config = self._daemon.config()
+        every = read(self._board, config, self._clock())
+        readings = tuple(one for one in every if target in {None, one.node.target} and node in {None, one.node})
+        self._metrics.prepare(readings, self._keynames(config), collect)
 
     async def discovery(self, request: Request) -> Response:
         """`/sd`: for Prometheus' `http_sd_configs`."""
