@@ -4,8 +4,8 @@
 under a steady load, without keys and with 200,000 of them; `/metrics` and `/scrape` of both are asked in turn over
 kept-alive connections, so that noise hits all alike. redis_exporter collects while it is scraped, we answer from the
 latest reading: that difference is the point of the comparison. Scrapes in quick succession find our text written
-already; `cold` ones are so far apart that the first of each round (`/metrics`) has to write it, twice as many samples
-as redis_exporter's.
+already; `cold` ones are so far apart that there is a new reading each time, and text that was written a moment before
+the scrape was due, or has to be written by it.
 """
 
 from __future__ import annotations
