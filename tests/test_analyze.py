@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 import tracemalloc
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from benchmarks.parse import stream
 from exporter import analyze
 from exporter.analyze import Report, to_json, to_text
 from exporter.keynames import digest
 from tests.lines import line, words
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import BinaryIO
 
 GARBAGE = b"this is no line of MONITOR\n"
@@ -278,3 +280,29 @@ def test_the_command(tmp_path: Path) -> None:
     assert len(missing.stderr.splitlines()) == 1
     assert b"absent" in missing.stderr
     assert missing.stdout == b""
+
+
+@pytest.mark.parametrize("size", [40_000_000, pytest.param(2_000_000_000, marks=pytest.mark.slow)])
+def test_a_large_file_needs_the_memory_of_a_small_one(size: int) -> None:
+    """A stream of 40 MB, and one of 2 GB, through a pipe: the process peaks within 4 MB of what 2 MB take."""
+    block = stream(24_000)
+    lines, peak = peak_of_process(block, 1)
+    assert lines == 24_000
+    more, most = peak_of_process(block, size // len(block))
+    assert more == size // len(block) * 24_000
+    assert most - peak < 4 << 20
+
+
+def peak_of_process(block: bytes, times: int) -> tuple[int, int]:
+    """Feed `analyze -`; returns the commands it counts and the most memory it had, in bytes."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "exporter", "analyze", "-", "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        for _ in range(times):
+            process.stdin.write(block)
+        process.stdin.flush()
+        [peak] = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text("ascii"))
+        process.stdin.close()
+        return json.loads(process.stdout.read())["commands"], int(peak) << 10
