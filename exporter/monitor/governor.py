@@ -236,7 +236,8 @@ class Governor:
     @staticmethod
     def _grace(load: Load | None, status: NodeStatus | None) -> float:
         """Seconds that a slice may take longer than planned before the watchdog ends it, the way there included."""
-        late = min(LONGEST_GRACE_SECONDS, GRACE_BYTES / max(1.0, load.bytes)) if load else 0.0
+        slow = load is not None and load.events >= IDLE_EVENTS  # an idle server has long slices instead
+        late = min(LONGEST_GRACE_SECONDS, GRACE_BYTES / max(1.0, load.bytes)) if load and slow else 0.0
         return max(GRACE_SECONDS, late) + ((status.latency_seconds if status else None) or 0.0)
 
     def _refusal(self, status: NodeStatus | None) -> Skip | None:
