@@ -116,10 +116,27 @@ def check(config: Config) -> Report:
     try:
         for target in config.targets:
             topology = topology_of(target)
-            reports += [_node(config, target, topology, node, watchdog) for node in topology.nodes()]
+            try:
+                topology.refresh()
+            except NodeError as fault:
+                reports.append(_unknown(topology.nodes()[0], fault))
+            else:
+                reports += [_node(config, target, topology, node, watchdog) for node in topology.nodes()]
+            finally:
+                topology.close()
     finally:
         watchdog.close()
     return Report(tuple(reports))
+
+
+def _unknown(node: Node, fault: NodeError) -> NodeReport:
+    """What is to be said of a target whose nodes nobody knows; `node` stands for it."""
+    return NodeReport(
+        target=node.target, addr=node.addr, up=False, reason=fault.reason.value, detail=str(fault), server="",
+        version="", role="unknown", source="none", source_reason=fault.reason.value, allowed={},
+        commands_per_second=0.0, sampling="none", duty_ratio=0.0, events_per_second_at_most=0.0,
+        bytes_per_second_at_most=0, held_bytes_at_worst=0, server_limit_bytes=0, advice=(),
+    )  # fmt: skip
 
 
 def to_json(report: Report) -> str:
@@ -144,7 +161,7 @@ def _node(config: Config, target: Target, topology: Topology, node: Node, watchd
     if up and (native := _native(target, topology, node, status, why)):
         source, why = native, why or CONFIGURED
     events = min(float(target.sampling.events_per_second), float(config.sampling.total_events_per_second))
-    governor = Governor(target.sampling, primaries_only=target.nodes == "primaries")
+    governor = Governor(target.sampling, primaries_only=target.nodes == "primaries" or target.by_sentinel)
     governor.allow(events)
     plan = governor.plan(status) if up else None
     advice = []

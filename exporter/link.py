@@ -25,7 +25,7 @@ from exporter.tls import client_context, tls_reason
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from exporter.config import Target
+    from exporter.config import Endpoint, Target
     from exporter.snapshot import Node
 
 CLIENT_NAME = "hotkey-exporter"
@@ -89,14 +89,24 @@ class Link:
     """One connection to one node: raw replies, no retries, a bound on every wait.
 
     Replies are bytes, integers, None and lists of them. Any failure but an error reply closes the link;
-    `call` opens it again. A link belongs to one thread.
+    `call` opens it again. A link belongs to one thread. It uses the target's credentials and TLS, at `endpoint` where
+    that is not the target's own, and waits `timeout` seconds for each reply unless told otherwise.
     """
 
-    def __init__(self, target: Target, node: Node, own: OwnTraffic) -> None:
+    def __init__(
+        self,
+        target: Target,
+        node: Node,
+        own: OwnTraffic,
+        endpoint: Endpoint | None = None,
+        timeout: float = REPLY_TIMEOUT,
+    ) -> None:
         self.node = node
         self.client_id: int | None = None
         self.authentication: tuple[str, ...] = ()
         self._target = target
+        self._endpoint = endpoint or target.endpoint
+        self._timeout = timeout
         self._own = own
         self._address: bytes | None = None
         self._connection: Any = None
@@ -154,7 +164,7 @@ class Link:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
-    def call(self, *command: str | bytes | int, timeout: float = REPLY_TIMEOUT) -> Any:
+    def call(self, *command: str | bytes | int, timeout: float | None = None) -> Any:
         """Send one command and wait for its reply.
 
         Raises:
@@ -164,7 +174,7 @@ class Link:
         """
         return next(self._exchange([command], timeout, raising=True))
 
-    def pipeline(self, commands: Sequence[Sequence[str | bytes | int]], timeout: float = REPLY_TIMEOUT) -> list[Any]:
+    def pipeline(self, commands: Sequence[Sequence[str | bytes | int]], timeout: float | None = None) -> list[Any]:
         """Send several commands at once; an error reply stands in the list as a `redis.ResponseError`."""
         return list(self._exchange(commands, timeout, raising=False))
 
@@ -184,8 +194,9 @@ class Link:
         return b"".join(pack_command(tuple(command)) for command in commands)  # type: ignore[arg-type]
 
     def _exchange(
-        self, commands: Sequence[Sequence[str | bytes | int]], timeout: float, *, raising: bool
+        self, commands: Sequence[Sequence[str | bytes | int]], timeout: float | None, *, raising: bool
     ) -> Iterator[Any]:
+        timeout = self._timeout if timeout is None else timeout
         self.open()
         act = str(commands[0][0])
         try:
@@ -205,7 +216,7 @@ class Link:
             raise self._failed(act, error) from None
 
     def _unconnected(self) -> Any:
-        endpoint, target = self._target.endpoint, self._target
+        endpoint, target = self._endpoint, self._target
         username = target.username or endpoint.username
         try:
             password = secret_of(target)
@@ -216,8 +227,8 @@ class Link:
         shared: dict[str, Any] = {
             "username": username,
             "password": password,
-            "socket_timeout": REPLY_TIMEOUT,
-            "socket_connect_timeout": CONNECT_TIMEOUT,
+            "socket_timeout": self._timeout,
+            "socket_connect_timeout": min(CONNECT_TIMEOUT, self._timeout),
             "protocol": 2,
             # Both would add to the errorstats of servers that do not know them.
             "driver_info": None,
@@ -239,7 +250,7 @@ class Link:
                 raise NodeError(self.node.addr, "connect", down, str(reply)[:80])
         _, info, client_id = replies
         self.client_id = client_id if isinstance(client_id, int) else None
-        if self._target.endpoint.path:
+        if self._endpoint.path:
             return
         if isinstance(info, bytes):
             fields = dict(field.split(b"=", 1) for field in info.split() if b"=" in field)

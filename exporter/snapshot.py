@@ -16,7 +16,7 @@ from exporter.serverstats import ServerStats
 from exporter.warmth import Warmth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -257,8 +257,17 @@ class KeyspaceState:
     taken_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What a node is a part of: its shard, and the group that replicates it; empty where there is no such thing."""
+
+    shard: str
+    group: str
+
+
 Value = (
     HotKeys
+    | Membership
     | SamplingState
     | SamplingTotals
     | Enrichment
@@ -271,6 +280,7 @@ Value = (
 V = TypeVar(
     "V",
     HotKeys,
+    Membership,
     SamplingState,
     SamplingTotals,
     Enrichment,
@@ -306,12 +316,21 @@ class Board:
             if node not in self._nodes:
                 self._nodes = (*self._nodes, node)
 
-    def keep(self, nodes: set[Node]) -> None:
-        """Forget every node that is not among `nodes`, and all that was published for it."""
+    def keep(self, wanted: Callable[[Node], bool]) -> None:
+        """Forget every node that is not `wanted`, and all that was published for it."""
         with self._lock:
-            self._nodes = tuple(node for node in self._nodes if node in nodes)
-            self._latest = {key: value for key, value in self._latest.items() if key[0] in nodes}
-            self._scraped = {node: at for node, at in self._scraped.items() if node in nodes}
+            self._nodes = tuple(filter(wanted, self._nodes))
+            self._latest = {key: value for key, value in self._latest.items() if key[0] in self._nodes}
+            self._scraped = {node: at for node, at in self._scraped.items() if node in self._nodes}
+
+    def forget(self, nodes: Collection[Node]) -> None:
+        """Forget these nodes, and all that was published for them."""
+        self.keep(lambda node: node not in nodes)
+
+    def withdraw(self, node: Node, kind: type[V]) -> None:
+        """Take back what was published of this kind: it is not about what people take it for any more."""
+        with self._lock:
+            self._latest.pop((node, kind), None)
 
     def publish(self, node: Node, value: Value) -> None:
         """Make `value` the latest of its kind for `node`. What a forgotten node publishes late is dropped."""

@@ -9,12 +9,12 @@ import json
 import signal
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exporter.errors import ConfigError, Problem
+from exporter.errors import ConfigError, NodeError, Problem
 from exporter.topology import topology_of
 from exporter.warming import hotset
 from exporter.warming.goals import goal_of, target_of
@@ -60,7 +60,11 @@ def warm(config: Config, options: Options) -> list[Report]:
         for job in jobs:
             if stop.is_set():
                 break
-            runner = Runner(job, goal_of(config, job), topology_of(target_of(config, job)), stop)
+            topology = topology_of(target_of(config, job))
+            with suppress(NodeError):  # the run finds no primary then, and says so
+                topology.refresh()
+            topology.close()
+            runner = Runner(job, goal_of(config, job), topology, stop)
             reports.append(_run(runner, _request(config, job, options), stop))
     return reports
 

@@ -13,6 +13,7 @@ from exporter.config.settings import (
     Log,
     Override,
     Sampling,
+    Sentinel,
     Stats,
     Target,
     Tls,
@@ -20,6 +21,6 @@ from exporter.config.settings import (
 )
 
 __all__ = [
-    "Alerts", "Config", "Endpoint", "Enrich", "Keys", "Keyspace", "Log", "Override", "Sampling", "Stats", "Target",
-    "Tls", "Web", "hash_secret_of", "load", "secret_of",
+    "Alerts", "Config", "Endpoint", "Enrich", "Keys", "Keyspace", "Log", "Override", "Sampling", "Sentinel", "Stats",
+    "Target", "Tls", "Web", "hash_secret_of", "load", "secret_of",
 ]  # fmt: skip

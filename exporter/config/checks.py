@@ -19,7 +19,7 @@ from exporter.config.endpoint import parse
 from exporter.config.fields import Section
 from exporter.config.files import read_bytes, read_secret
 from exporter.config.overlay import Overlay, Shape
-from exporter.config.settings import Config, Sampling, Target, Tls
+from exporter.config.settings import Config, Sampling, Sentinel, Target, Tls
 from exporter.config.warming_checks import WarmingCheck
 
 if TYPE_CHECKING:
@@ -130,8 +130,12 @@ class _Check:
             self.report(place, "is one budget for all targets; it belongs in the general sampling section")
         if "overrides" in raw.get("sampling", {}):
             self.overrides(target.sampling, (*path, "sampling"))
+        self._place(target, path)
         self._credentials(target, path)
-        self._tls(target, path)
+        plain = target.url is not None and not target.endpoint.tls
+        if plain and target.tls != Tls() and not self._is_wrong(path, "url"):
+            self.report((*path, "tls"), "has settings, but the url does not use TLS (rediss:// or valkeys://)")
+        self._tls(target.tls, (*path, "tls"))
         self._labels(raw.get("labels"), (*path, "labels"))
         return target
 
@@ -156,8 +160,30 @@ class _Check:
         except OSError as error:
             self.report(place, f"the file {error.strerror}")
 
+    def _is_wrong(self, path: Path, *names: str) -> bool:
+        return any((*path, name) in self.wrong for name in names)
+
+    def _place(self, target: Target, path: Path) -> None:
+        """Either a URL or Sentinels say where the servers are."""
+        sentinel, place = target.sentinel, (*path, "sentinel")
+        if not target.by_sentinel:
+            if target.url is None and not self._is_wrong(path, "url", "topology"):
+                self.report((*path, "url"), "is required")
+            if sentinel != Sentinel() and not self._is_wrong(path, "topology") and not self._is_wrong(place, "master"):
+                words = "has settings, but no master" if target.topology == "auto" else "does not go with this topology"
+                self.report(place, words)
+            return
+        if target.url is not None and not self._is_wrong(path, "url"):
+            self.report((*path, "url"), "is what the Sentinels say; leave it out")
+        for name in ("master", "nodes"):
+            if not getattr(sentinel, name) and not self._is_wrong(place, name):
+                self.report((*place, name), "is required")
+        if sentinel.password_file is not None:
+            self.readable(sentinel.password_file, (*place, "password_file"), read_secret)
+        self._tls(sentinel.tls, (*place, "tls"))
+
     def _credentials(self, target: Target, path: Path) -> None:
-        url = parse(target.url.get_secret_value())
+        url = parse(target.url.get_secret_value() if target.url else SPARE_TARGET["url"])
         if url.username and target.username:
             self.report((*path, "username"), "the url has a user name, too; keep one of them")
         for name in ("password", "password_file"):
@@ -168,10 +194,7 @@ class _Check:
         if target.password_file is not None:
             self.readable(target.password_file, (*path, "password_file"), read_secret)
 
-    def _tls(self, target: Target, path: Path) -> None:
-        tls, path = target.tls, (*path, "tls")
-        if tls != Tls() and not target.endpoint.tls and (*path[:-1], "url") not in self.wrong:
-            self.report(path, "has settings, but the url does not use TLS (rediss:// or valkeys://)")
+    def _tls(self, tls: Tls, path: Path) -> None:
         for name, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
             if getattr(tls, name) and not getattr(tls, other) and (*path, other) not in self.wrong:
                 self.report((*path, name), f"needs {other} beside it")

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from pydantic import SecretStr
 
 DEFAULT_PORT = 6379
+DEFAULT_SENTINEL_PORT = 26379
 _TLS_OF_SCHEME = {"redis": False, "valkey": False, "rediss": True, "valkeys": True, "unix": False}
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
 _DIGITS = re.compile(r"[0-9]{1,9}")
@@ -44,7 +45,7 @@ def join(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def parse(url: str) -> Endpoint:
+def parse(url: str, default_port: int = DEFAULT_PORT) -> Endpoint:
     """Read a URL; raises ValueError that says what is wrong without repeating any of it."""
     if any(character.isspace() or not character.isprintable() for character in url):
         raise ValueError("the URL holds a space or a control character")
@@ -63,7 +64,7 @@ def parse(url: str) -> Endpoint:
             raise ValueError("a Unix socket is written with three slashes, unix:///path/to/redis.sock")
         socket, path = slash + unquote(path), ""
     else:
-        host, port = host_and_port(place, DEFAULT_PORT)
+        host, port = host_and_port(place, default_port)
     return Endpoint(
         tls=_TLS_OF_SCHEME[scheme],
         host=host,

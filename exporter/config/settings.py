@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 
 from exporter.config import allow, quantities
-from exporter.config.endpoint import Endpoint, host_and_port, join, parse
+from exporter.config.endpoint import DEFAULT_SENTINEL_PORT, Endpoint, host_and_port, join, parse
 from exporter.config.fields import FilePath, Flag, Name, Pattern, Patterns, Section, Word
 from exporter.config.warming import Warming
 
@@ -33,12 +33,24 @@ def _listen(value: object) -> str:
     return join(*host_and_port(text, lowest=0))
 
 
+def _sentinel(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be HOST:PORT of a Sentinel, or rediss://HOST:PORT")
+    endpoint = parse(value if "://" in value else f"redis://{value}", DEFAULT_SENTINEL_PORT)
+    if endpoint.username or endpoint.password:
+        raise ValueError("credentials belong in username and password_file of the section")
+    if endpoint.path or endpoint.db:
+        raise ValueError("must be HOST:PORT of a Sentinel, or rediss://HOST:PORT")
+    return f"{'rediss://' if endpoint.tls else ''}{endpoint.addr}"
+
+
 def _url_pattern(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("must be a pattern such as redis://10.0.*:6379")
     return allow.check(value)
 
 
+SentinelAddress = Annotated[str, BeforeValidator(_sentinel)]
 UrlPattern = Annotated[str, BeforeValidator(_url_pattern)]
 KeyRate = Annotated[float, BeforeValidator(quantities.Rate(1 / 3600, 1e8).read)]
 
@@ -64,6 +76,27 @@ class Tls(Section):
     insecure_skip_verify: Flag = Field(
         default=False,
         description="Accept any certificate. Anybody on the path can then read the password and every command.",
+    )
+
+
+class Sentinel(Section):
+    """The Sentinels that know where a target's servers are; nothing of the target's own access is used for them."""
+
+    master: str | None = Field(
+        default=None, min_length=1, description="The name of the master as the Sentinels know it."
+    )
+    nodes: tuple[SentinelAddress, ...] = Field(
+        default=(),
+        max_length=50,
+        description="The Sentinels, best all of them, as `host:26379` or `rediss://host:26379` (TLS). The majority of "
+        "those that answer decides.",
+    )
+    username: str | None = Field(default=None, description="The ACL user at the Sentinels; the target's is not used.")
+    password_file: FilePath | None = Field(
+        default=None, description="A file with the password for the Sentinels, read again at every connect."
+    )
+    tls: Tls = Field(
+        default_factory=Tls, description="TLS towards the Sentinels; any setting here switches it on for all of them."
     )
 
 
@@ -297,12 +330,15 @@ class Target(Section):
     """One Redis or Valkey deployment."""
 
     name: Name = Field(description="The `target` label of its metrics, and its name in environment variables.")
-    url: Annotated[SecretStr, BeforeValidator(_url)] = Field(
+    url: Annotated[SecretStr, BeforeValidator(_url)] | None = Field(
+        default=None,
         description="`redis://`, `rediss://` (TLS), `valkey://`, `valkeys://` (TLS) or `unix://`, with "
-        "`user:password@` and `/db` where needed.",
+        "`user:password@` and `/db` where needed. Required, but where Sentinels know the address.",
     )
-    topology: Annotated[Literal["auto", "standalone"], Word] = Field(
-        default="auto", description="What the URL leads to; both values mean the one server that listens there."
+    topology: Annotated[Literal["auto", "standalone", "sentinel"], Word] = Field(
+        default="auto",
+        description="`standalone` is the one server that the URL leads to, `sentinel` what Sentinels say. `auto` is "
+        "`sentinel` where that section is given, else `standalone`.",
     )
     nodes: Annotated[Literal["all", "primaries"], Word] = Field(
         default="all", description="Which of the deployment's nodes are watched."
@@ -319,15 +355,29 @@ class Target(Section):
     labels: dict[str, str] = Field(
         default_factory=dict, description="Labels of this target's `redis_target_info`, to select and join by."
     )
-    tls: Tls = Field(default_factory=Tls, description="TLS of this target.")
+    tls: Tls = Field(
+        default_factory=Tls,
+        description="TLS of this target. Where Sentinels give the addresses, any setting here switches it on.",
+    )
+    sentinel: Sentinel = Field(default_factory=Sentinel, description="The Sentinels that know this target.")
     sampling: Sampling = Field(
         default_factory=Sampling, description="Any of the `sampling` settings, for this target only."
     )
     stats: Stats = Field(default_factory=Stats, description="Any of the `stats` settings, for this target only.")
 
+    @property
+    def by_sentinel(self) -> bool:
+        """Whether Sentinels say where the servers are."""
+        return self.topology == "sentinel" or (self.topology == "auto" and self.sentinel.master is not None)
+
     @cached_property
     def endpoint(self) -> Endpoint:
-        """The parsed URL, with `username` and `password` of this section where the URL has none."""
+        """The parsed URL, with `username` and `password` of this section where the URL has none.
+
+        Without a URL there is no address in it, but how to get in at any address that the Sentinels give.
+        """
+        if self.url is None:
+            return Endpoint(self.tls != Tls(), "", 0, None, self.username, self.password, 0)
         parsed = parse(self.url.get_secret_value())
         return replace(parsed, username=parsed.username or self.username, password=parsed.password or self.password)
 

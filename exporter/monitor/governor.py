@@ -46,6 +46,8 @@ NAP_BYTES = 32_768
 GRACE_BYTES = 262_144
 LONGEST_GRACE_SECONDS = 0.35
 """A slow stream may be read so much later than planned as makes this many bytes: our host may be short of CPU."""
+BARRED_SECONDS = 0.2
+"""How soon a node is looked at again that may become the primary at any moment."""
 BREAKER_TRIPS = 5.0
 BREAKER_FORGIVES = 0.1
 BREAKER_SECONDS = 10.0
@@ -135,6 +137,11 @@ class Governor:
         self._strain = 0.0
         self._seen_until: float | None = None
         self._debt = Load(0.0, 0.0)
+        self.barred: SkipReason | None = None
+
+    def bar(self, reason: SkipReason | None) -> None:
+        """Allow nothing, because of what others know about the node; None lifts that. For any thread."""
+        self.barred = reason
 
     @property
     def load(self) -> float:
@@ -243,6 +250,8 @@ class Governor:
     def _refusal(self, status: NodeStatus | None) -> Skip | None:
         if self._settings.source not in {"auto", "monitor"}:
             return Skip(SkipReason.OFF, 1.0)
+        if self.barred is not None:
+            return Skip(self.barred, BARRED_SECONDS)
         if status is None:
             return Skip(SkipReason.STARTING, 0.02)
         unlimited = self._settings.server_limit == "require" and not status.server_limit_bytes

@@ -68,10 +68,8 @@ class Sampler:
         self._names = names
         self._governor = governor
         self._safety = safety
-        limit = settings.max_keys_per_second or settings.events_per_second
-        self._window = Window(int(settings.window), int(limit))
         self._labels = LabelBudget(settings.top, settings.max_new_labels_per_hour)
-        self._slowdown = Slowdown()
+        self._begin_window()
         self._totals = _Totals()
         self._refusals = 0
         self._table: CommandTable | None = None
@@ -110,6 +108,11 @@ class Sampler:
             guard.close()
             self._safety.budget.leave(self.node)
 
+    def _begin_window(self) -> None:
+        limit = self._settings.max_keys_per_second or self._settings.events_per_second
+        self._window = Window(int(self._settings.window), int(limit))
+        self._slowdown = Slowdown()
+
     def _plan(self) -> Plan | Skip:
         """What the governor allows, within this node's share of what we may read in all, unless it is switched off."""
         if self._safety.switch.is_off(self.node.target, time.monotonic()):
@@ -133,6 +136,8 @@ class Sampler:
         seconds = plan.seconds if not plan.joined else _to_next_mark(session.since, plan.seconds)
         piece = session.take(seconds, plan.limits, leave=not plan.joined, nap=plan.nap_seconds)
         self._governor.learn(plan, piece)
+        if self._governor.barred is not None:
+            return  # what was seen is not the primary's any more
         self._count(plan, piece, table)
         if self._window.advance(piece.end):
             self._state(Source.MONITOR, self._completeness(plan))
@@ -250,6 +255,11 @@ class Sampler:
         self._board.publish(self.node, self._totals.frozen())
         if skip.reason not in {SkipReason.BACKOFF, SkipReason.STARTING}:
             self._state(Source.NONE, skip.reason.value)
+        if self._governor.barred is not None or skip.reason is SkipReason.REPLICA:
+            # What was seen is about a primary that this node is not any more.
+            self._board.withdraw(self.node, HotKeys)
+            if self._window.observed_seconds:
+                self._begin_window()
         stop.wait(skip.wait_seconds)
 
     def _lost(self, fault: NodeError, outcome: Outcome, stop: threading.Event) -> None:

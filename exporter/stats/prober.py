@@ -159,3 +159,14 @@ class Prober:
             taken_at=now,
             interval=self._interval,
         )
+
+
+def unreachable(fault: NodeError, now: float) -> NodeStatus:
+    """The status of a node of which nothing is known but why."""
+    return NodeStatus(
+        down=fault.reason, detail=str(fault), role="unknown", server="", version="", run_id="", latency_seconds=None,
+        uptime_seconds=None, used_memory_bytes=None, maxmemory_bytes=None, total_memory_bytes=None,
+        maxmemory_policy="", ops_per_second=0.0, input_bytes_per_second=0.0, loading=False, failover=False,
+        connected_clients=None, evicted_keys=None, hit_ratio={}, server_limit_bytes=0, largest_output_buffer_bytes=0,
+        last_success=None, taken_at=now,
+    )  # fmt: skip

@@ -163,7 +163,9 @@ def _node_info(sheet: Sheet) -> Samples:
     if not status or not sheet.reading.up:
         return ()
     # A standalone server has no shard and no group; the labels are there so that queries fit every topology.
-    return [(labels((("role", status.role), ("shard", ""), ("replication_group", ""))), 1)]
+    part = sheet.reading.membership
+    shard, group = (part.shard, part.group) if part else ("", "")
+    return [(labels((("role", status.role), ("shard", shard), ("replication_group", group))), 1)]
 
 
 def _hit_ratios(sheet: Sheet) -> Iterator[tuple[str, float]]:
@@ -340,7 +342,7 @@ SECTIONS = (
     ),
     Section(
         Collect.STATS,
-        lambda reading: (reading.status, reading.down, reading.stats_last_success),
+        lambda reading: (reading.status, reading.down, reading.stats_last_success, reading.membership),
         (
             _row("redis_up", "Information about the Redis instance", lambda sheet: [("", int(sheet.reading.up))]),
             _row("redis_down_info", "Why the node is down; present only while it is.", _down),

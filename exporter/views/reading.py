@@ -16,6 +16,7 @@ from exporter.snapshot import (
     HotKeys,
     Keyspace,
     KeyspaceState,
+    Membership,
     NativeKeys,
     NodeStatus,
     SamplingState,
@@ -80,6 +81,7 @@ class Reading:
     native: NativeKeys | None
     stats_last_success: float | None
     withheld: Mapping[str, float]
+    membership: Membership | None = None
 
     @property
     def up(self) -> bool:
@@ -164,6 +166,7 @@ def _read(board: Board, node: Node, target: Target, now: Moment, enriched: float
         native=native if down is None else None,
         stats_last_success=known.last_success if known else None,
         withheld=withheld,
+        membership=board.latest(node, Membership),
     )
 
 

@@ -13,6 +13,7 @@ REASONS = {
     "unsupported": "The server does not have MONITOR, or has it under another name.",
     "loading": "The server is loading its data set.",
     "failover": "The server is in a failover or a full synchronisation.",
+    "replica": "A replica: MONITOR shows what is replicated there, and not the traffic; the primary is sampled.",
     "memory": "The server has too little free memory for an observation to be safe.",
     "server_limit": "The server sets no limit to clients that stop reading, and sampling.server_limit requires one.",
     "backoff": "The last observation failed; the next one waits.",

@@ -12,6 +12,7 @@ from redis.crc import key_slot
 
 from exporter.errors import DownReason, NodeError
 from exporter.snapshot import Node
+from exporter.topology import Role
 from exporter.warming.guards import Vitals
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Placement:
         """Find the primaries and connect to them. Raises NodeError."""
         fault: NodeError | None = None
         for node in self._topology.nodes():
+            if (member := self._topology.member(node)) is None or member.role is Role.REPLICA:
+                continue  # an old primary may still take itself for one
             link = self._topology.link(node)
             try:
                 vitals = Vitals.parse(link.call("INFO"))

@@ -109,7 +109,8 @@ def _yaml_section(name: str, info: FieldInfo, indent: int) -> Iterator[str]:
         for key, field in inner.model_fields.items():
             yield from _yaml_section(key, field, indent + 1)
     else:
-        value = getattr(DEFAULT_TARGET, name) if info.is_required() else info.get_default(call_default_factory=True)
+        shown = info.is_required() or info is Target.model_fields["url"]
+        value = getattr(DEFAULT_TARGET, name) if shown else info.get_default(call_default_factory=True)
         yield f"{pad}{name}: {_yaml(value, info)}"
 
 

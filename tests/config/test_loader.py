@@ -281,8 +281,8 @@ class TestEnvironment:
             "sampling.top: must be a whole number between 1 and 100 (from HOTKEY_EXPORTER_SAMPLING__TOP)",
             "sampling.overrides[0].thresold: unknown setting (from HOTKEY_EXPORTER_SAMPLING__OVERRIDES)",
             "keys.groups: must be a list (from HOTKEY_EXPORTER_KEYS__GROUPS)",
-            "targets[2].url: is required (from HOTKEY_EXPORTER_TARGETS__OTHER__NODES)",
             "targets[2].nodes: must be all or primaries (from HOTKEY_EXPORTER_TARGETS__OTHER__NODES)",
+            "targets[2].url: is required (from HOTKEY_EXPORTER_TARGETS__OTHER__NODES)",
         ]
 
     def test_redis_url(self, written: Callable[[str], Path]) -> None:
