@@ -71,6 +71,7 @@ class Stratum:
     `alone` * amount^2, and the window's mean turns them into a distance from it.
     `poisson` * amount is the least variance; `floor` the largest amount that was dropped. `unseen` is the share of the
     amounts that was not seen but added, because the server does less while we watch.
+    `served`: commands by the server's own count; `watched`: the same, estimated from what it counted in the bursts.
     """
 
     second: int
@@ -86,6 +87,8 @@ class Stratum:
     poisson: float = 0.0
     floor: float = 0.0
     unseen: float = 0.0
+    served: float = 0.0
+    watched: Moments = Moments(0.0)
     variances: array[float] = field(default_factory=lambda: array("f"))
     shapes: array[int] = field(default_factory=lambda: array("B"))
     slots: array[int] = field(default_factory=lambda: array("H"))
@@ -166,6 +169,10 @@ class OpenSecond:
             poisson=rounded(spread.missed * extent / observed * spread.speed, VARIANCE_GRAIN),
             unseen=max(0.0, rounded(1.0 - 1.0 / spread.speed, VARIANCE_GRAIN)),
         )
+        known = [one for one in self._served if one is not None]
+        if len(known) == len(self._served) > 1:
+            stratum.served = extent * sum(one.commands for one in known) / sum(one.span for one in known)
+            stratum.watched = spread.moments([one.watched for one in known])
         spread.fill(stratum, self._seen.values())
         return stratum, list(self._seen)
 
@@ -232,7 +239,7 @@ class _Spread:
         ]
         return sum(one.commands for _, _, one in known) / span / (seen / weight) or 1.0
 
-    def moments(self, counts: Sequence[int]) -> Moments:
+    def moments(self, counts: Sequence[float]) -> Moments:
         """Estimate what is counted in every piece."""
         amounts = [k * n for k, n in zip(self._worth, counts, strict=True)]
         amount = sum(amounts)

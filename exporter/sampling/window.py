@@ -26,6 +26,8 @@ __all__ = ["Estimate", "KeyEstimate", "Piece", "Window"]
 
 INDEX_SECONDS = 15  # the index holds as many keys as this many seconds may have; some 250 bytes each
 _LEAST_FREEDOM = 3.0  # for keys seen once or twice fewer make the interval several times wider and cover no more
+_SMALL_ERROR = 0.01  # of the total
+_FEWEST_KNOWN = 5  # seconds
 _SURE_RISE = 3.0  # standard deviations
 _STEP_SECONDS = 1.0  # a clock that went back further starts a new window
 
@@ -44,7 +46,10 @@ class KeyEstimate:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """What all estimates of one moment share, from the strata in the window."""
+    """What all estimates of one moment share, from the strata in the window.
+
+    `span`: the seconds that amounts are divided by, adjusted to the server's own count of commands.
+    """
 
     strata: int
     span: float
@@ -65,7 +70,7 @@ class _Frame:
         several = [one for one in every if not one.exact and not one.alone]
         return cls(
             strata=len(every),
-            span=sum(one.extent for one in every),
+            span=sum(one.extent for one in every) / _adjustment(every),
             observed=sum(one.observed for one in every),
             sampled=len(lone) + len(several),
             lone=len(lone),
@@ -75,6 +80,23 @@ class _Frame:
             poisson=sum(one.poisson * one.accesses.amount for one in every) / max(1.0, accesses),
             floor=sum(one.floor for one in every),
         )
+
+
+def _adjustment(strata: Sequence[Stratum]) -> float:
+    """Compute the server's own count of commands over our estimate of it: what all keys' estimates have in common.
+
+    A ratio to a known total (Cochran, 6.3) takes away the error that bursts made in all keys alike, by chance or
+    because they disturb what they see. It would lend the total's own error to keys that have nothing to do with it,
+    so it fades out where that is not small, as in spiky loads.
+    """
+    known = [one for one in strata if one.watched.amount > 0.0]
+    sampled = sum(not one.exact for one in strata)
+    if 2 * len(known) <= sampled or len(known) < _FEWEST_KNOWN:
+        return 1.0
+    served, watched = sum(one.served for one in known), sum(one.watched.amount for one in known)
+    error = sum(one.watched.variance for one in known) / watched**2
+    share = sum(one.extent for one in known) / sum(one.extent for one in strata)
+    return max(0.5, 1.0 + share * (served / watched - 1.0) / (1.0 + error / _SMALL_ERROR**2))
 
 
 class Window:

@@ -100,6 +100,16 @@ def test_a_saturated_server_is_estimated_right(share: float) -> None:
     assert ratio == pytest.approx(share, rel=0.15)
 
 
+def test_a_little_slowness_is_taken_away_by_the_total() -> None:
+    """Two per cent less while we watch is too little to be found, too much for narrow intervals: no bias is left."""
+    hot = [Stream(f"hot{n}", [b"hot:%d" % n], steady(4000.0)) for n in range(8)]
+    slowed = dict.fromkeys(["background", *(stream.name for stream in hot)], 0.98)
+    bias, coverage, ratio = judge(Scenario([background(50_000.0, 100), *hot]), slowed, 6)
+    assert abs(bias) <= 0.005
+    assert coverage >= 0.90
+    assert ratio == 1.0
+
+
 def test_keys_of_patient_clients_are_covered_too() -> None:
     """Where only some clients are held up, the others' keys are overestimated, and their intervals know of it."""
     _, coverage, _ = judge(Scenario([background(300_000.0, 100), *HOT]), {"background": 0.4})
