@@ -298,7 +298,8 @@ class Governor:
         if status.server_limit_bytes:
             return True
         memory = status.maxmemory_bytes or status.total_memory_bytes or 0
-        return load.bytes * LOST_SECONDS <= LOST_SHARE * memory
+        usual = self._average or load  # a single clump says nothing about a quarter of an hour
+        return usual.bytes * LOST_SECONDS <= LOST_SHARE * memory
 
     def _exceeds(self, load: Load, factor: float) -> bool:
         return load.events > self._events * factor or load.bytes > self._settings.bytes_per_second * factor
