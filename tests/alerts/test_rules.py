@@ -1,0 +1,80 @@
+"""The alert rules: what is committed is what the tables make, promtool finds nothing, alerts fire when they must."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from alerts.families import FAMILIES
+from alerts.writing import prometheus_rule, read_values, rule_files, runbooks
+from tests.alerts.cases import CASES
+from tests.alerts.promtool import ALERTS, alert_of, failing, write, written
+from tests.servers import ROOT, program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RULES = ROOT / "alerts" / "rules"
+VALUES = read_values((ROOT / "alerts" / "values.yaml").read_text(encoding="utf-8"))
+# Of Prometheus itself, and of prometheus_client's process collector.
+FOREIGN = {"up", "scrape_duration_seconds", "process_start_time_seconds", "process_resident_memory_bytes"}
+METRIC = re.compile(r"\b(?:redis|hotkey_exporter|process|scrape)_[a-z0-9_]+|\bup\b")
+
+
+def test_what_is_committed_is_what_the_tables_make() -> None:
+    """Rules, manifest and runbooks are those that `python -m alerts` writes, and there are no others."""
+    expected = {RULES / name: text for name, text in rule_files(VALUES).items()}
+    expected |= {ROOT / "docs" / "runbooks" / name: text for name, text in runbooks(VALUES).items()}
+    expected[ROOT / "alerts" / "prometheusrule.yaml"] = prometheus_rule(VALUES)
+    assert [path for path, text in expected.items() if path.read_text(encoding="utf-8") != text] == []
+    assert {*RULES.iterdir(), *(ROOT / "docs" / "runbooks").iterdir()} <= {*expected}
+
+
+def test_promtool_finds_nothing() -> None:
+    """`promtool check rules --lint=all` is content with every file."""
+    command = [program("promtool", "prometheus"), "check", "rules", "--lint=all", "--lint-fatal"]
+    done = subprocess.run([*command, *map(str, sorted(RULES.iterdir()))], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_has_a_case_and_a_page() -> None:
+    """No alert without a test of when it fires and when not, or without a runbook."""
+    assert [one.name for one in ALERTS if one not in [alert_of(case) for case in CASES]] == []
+    assert [one.name for one in ALERTS if not (ROOT / "docs" / "runbooks" / f"{one.name}.md").is_file()] == []
+
+
+def test_every_metric_exists() -> None:
+    """Each metric of an expression is one that the exporter has, or Prometheus."""
+    reference = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    known = FOREIGN | {*re.findall(r"[a-z_]+[a-z0-9_]+", reference)}
+    records = {recording.record for family in FAMILIES for recording in family.recordings}
+    unknown = set()
+    for family in FAMILIES:
+        for rule in (*family.recordings, *family.alerts):
+            text = re.sub(r"\[[^]]*\]|\"[^\"]*\"|\{[^}]*\}", "", VALUES.fill(rule.expr))
+            text = re.sub(r"\b(by|on|ignoring|without|group_left|group_right)\s*\([^)]*\)", "", text)
+            for record in records:
+                text = text.replace(record, "")
+            for name in METRIC.findall(text):
+                base = re.sub(r"_(bucket|count|sum)$", "", name)
+                if not {name, base, name.removesuffix("_total"), f"{name}_total"} & known:
+                    unknown.add((getattr(rule, "name", getattr(rule, "record", "")), name))
+    assert unknown == set()
+
+
+@pytest.mark.timeout(240)
+def test_each_fires_when_it_must_and_only_then(tmp_path: Path) -> None:
+    """By promtool's own clock: firing after `for`, pending a minute before, silent just below the limit."""
+    files = [write(tmp_path / f"{n:03}-{case.alert}.yaml", written(case, RULES)) for n, case in enumerate(CASES)]
+    assert failing(files) == {}
+
+
+def test_the_manifest_holds_the_same_rules() -> None:
+    """The Prometheus operator's manifest has every group of the rule files."""
+    manifest = yaml.safe_load((ROOT / "alerts" / "prometheusrule.yaml").read_text(encoding="utf-8"))
+    groups = [group for path in sorted(RULES.iterdir()) for group in yaml.safe_load(path.read_text())["groups"]]
+    assert sorted(group["name"] for group in manifest["spec"]["groups"]) == sorted(group["name"] for group in groups)
