@@ -143,7 +143,7 @@ def test_our_hits_are_left_out(redis_server: Server, start_exporter: StartExport
 def test_extrapolated_groups(redis_server: Server, start_exporter: StartExporter) -> None:
     """Eight skewed groups: while the look grows the intervals cover the truth; at its end the figures are the truth."""
     truth = fill(redis_server, skewed(25_000))
-    config = {**QUIET, "keyspace": {"server_share": "5%", "interval": "1h"}}
+    config = {**QUIET, "keyspace": {"server_share": "2%", "interval": "1h"}}
     exporter = start_exporter(redis_url=redis_server.url, config=config)
     covered = tried = 0
     while looks(exporter) < 1:
@@ -159,7 +159,7 @@ def test_extrapolated_groups(redis_server: Server, start_exporter: StartExporter
                 covered += values["count_low"][group] <= count <= values["count_high"][group]
                 low, high = values["memory_usage_bytes_low"][group], values["memory_usage_bytes_high"][group]
                 covered += low <= size <= high
-        time.sleep(0.5)
+        time.sleep(0.1)
     assert tried
     # One growing sample is read several times, and what it errs in one reading it errs in the next: few independent
     # tries. How often intervals cover is shown by simulation (tests/sampling/test_groups.py); this is against nonsense.
