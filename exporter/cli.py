@@ -47,7 +47,20 @@ class _Parser(argparse.ArgumentParser):
 
 def run() -> None:
     """Run the program and leave with its exit code."""
+    _open_standard_streams()
     sys.exit(main(sys.argv[1:]))
+
+
+def _open_standard_streams() -> None:
+    """A stream that was closed at the start (`>&-`) becomes /dev/null; else a socket would get its number."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode))
 
 
 def main(arguments: Sequence[str]) -> int:

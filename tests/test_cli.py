@@ -187,6 +187,18 @@ def test_output_that_cannot_be_written() -> None:
     assert done.stderr.decode() == f"hotkey-exporter: {os.strerror(28)}\n"
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_standard_streams_that_are_closed(closed: str) -> None:
+    """A stream that was closed at the start is as if it were /dev/null: no traceback, no failure."""
+    script = f'exec "$0" -m exporter analyze - --json {closed}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", script, sys.executable], stdin=subprocess.DEVNULL, capture_output=True, cwd=ROOT,
+        timeout=30, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (b'"commands": 0' in done.stdout) is (">&-" not in closed.split())
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_signals_right_after_the_start(number: signal.Signals) -> None:
     """A signal before the daemon serves ends it in order (SIGTERM) or does nothing (SIGHUP)."""
