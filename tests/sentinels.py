@@ -5,6 +5,7 @@ In: how many of each. Out: a `Group` that can fail over.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -56,10 +57,11 @@ class SentinelServer:
         return int(self.client.sentinel_get_master_addr_by_name(MASTER)[1])
 
     def stop(self) -> None:
-        """End it."""
+        """End it and remove its directory."""
         self.client.close()
         self.process.kill()
         self.process.wait()
+        shutil.rmtree(self._directory, ignore_errors=True)
 
 
 class Group:
