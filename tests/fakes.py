@@ -48,31 +48,6 @@ class FakeClock:
     sleep = advance
 
 
-class NoWatchdog:
-    """A `Guard` that never bites and keeps account of what it was told."""
-
-    healthy = True
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def arm(self, sock: socket.socket, seconds: float) -> bool:
-        """Note it."""
-        del sock, seconds
-        self.told.append("arm")
-        return True
-
-    def extend(self, seconds: float) -> None:
-        """Note it."""
-        del seconds
-        self.told.append("extend")
-
-    def disarm(self) -> bool:
-        """Note it; it was never too late."""
-        self.told.append("disarm")
-        return False
-
-
 # name, arity, flags, first key, last key, step: the fields of COMMAND before 7.0
 _TABLE = """
 get 2 readonly,fast 1 1 1       set -3 write,denyoom 1 1 1          setex 4 write,denyoom 1 1 1

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from alerts.rule import Alert
-    from tests.alerts.cases import Case
+    from tests.alerts.cases.case import Case
 
 NODE = {"job": "hotkey-exporter", "instance": "e:9468", "target": "cache", "addr": "r:6379"}
 EXPORTER = {name: NODE[name] for name in ("job", "instance")}
@@ -87,6 +87,8 @@ def written(case: Case, rules: Path) -> dict[str, Any]:
     names = (*BORROWED.get(family, ()), family)
     return {
         "rule_files": [str(rules / f"{name}.yaml") for name in names],
+        # What is borrowed is recorded first; groups go in any order else, and a case would be a step early or late.
+        "group_eval_order": [f"hotkey-exporter-{name}" for name in names],
         "evaluation_interval": f"{case.step}m",
         "tests": tests,
     }

@@ -12,16 +12,42 @@ from exporter.config import load
 from exporter.errors import DownReason, MonitorRefused, NodeError
 from exporter.monitor.session import HARD_LIMIT_BYTES, Limits, Outcome, Session
 from exporter.topology import topology_of
-from tests.fakes import NoWatchdog, ReplayServer
+from tests.fakes import ReplayServer
 from tests.servers import KINDS, wait_for
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
 
     from exporter.link import Link
     from tests.servers import Server, StartServer
 
 AMPLE = Limits(events=1 << 30, bytes=HARD_LIMIT_BYTES)
+
+
+class NoWatchdog:
+    """A `Guard` that never bites and keeps account of what it was told."""
+
+    healthy = True
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def arm(self, sock: socket.socket, seconds: float) -> bool:
+        """Note it."""
+        del sock, seconds
+        self.told.append("arm")
+        return True
+
+    def extend(self, seconds: float) -> None:
+        """Note it."""
+        del seconds
+        self.told.append("extend")
+
+    def disarm(self) -> bool:
+        """Note it; it was never too late."""
+        self.told.append("disarm")
+        return False
 
 
 @pytest.fixture

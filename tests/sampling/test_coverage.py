@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporter.sampling.window import Piece, Window
+from tests.sampling.simulation import poisson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,17 +20,6 @@ SECONDS = 60
 BUDGET = 5000.0  # events per second
 KEY = (0, b"key")
 Segments = list[tuple[float, float, float]]  # start, end, accesses per second
-
-
-def poisson(rng: random.Random, mean: float) -> int:
-    """Draw from Poisson: by multiplication, or rounded from the normal where that is as good."""
-    if mean > 50.0:
-        return max(0, round(rng.gauss(mean, math.sqrt(mean))))
-    limit, product, number = math.exp(-mean), rng.random(), 0
-    while product > limit:
-        product *= rng.random()
-        number += 1
-    return number
 
 
 class Traffic:
