@@ -29,8 +29,8 @@ SHORTEST_BURST_SECONDS = 0.002
 SAFETY_FACTOR = 8
 AIM = 0.95
 """Plans use this share of the budgets; the rest is for loads that rise within a slice."""
-REPAID_SECONDS = 5.0
-"""What was seen beyond the budgets is made up for within about this time."""
+REPAID_SECONDS = 20.0
+"""What was seen beyond the budgets is made up for within about this time: within a minute, and without going blind."""
 LEAVE_FACTOR = 1.3
 """A joined session is left when one slice exceeds the budget by this much."""
 HELD_LIMIT_BYTES = 8 << 20
@@ -177,11 +177,13 @@ class Governor:
         """Take in what a slice really saw and took."""
         self._failures = 0
         seconds = max(piece.end - piece.start, 1e-4)
-        if piece.outcome is not Outcome.COMPLETE:
-            self._trip(piece.outcome)
-        else:
+        # A joined slice that showed too much is followed by bursts, planned by what it saw: nothing else to take back.
+        left = plan.joined and piece.outcome in {Outcome.EVENTS, Outcome.BYTES}
+        if piece.outcome is Outcome.COMPLETE:
             self._factor = min(1.0, self._factor * 1.2)
             self._strain = max(0.0, self._strain - BREAKER_FORGIVES)
+        elif not left:
+            self._trip(piece.outcome)
         self._owe(piece)
         if not plan.joined:
             self._overhead += 0.2 * (max(0.0, seconds - plan.seconds) - self._overhead)
@@ -238,7 +240,7 @@ class Governor:
     def _repayment(self) -> float:
         """How much of the budgets may be used while there is a debt."""
         owed = max(self._debt.events / self._events, self._debt.bytes / self._settings.bytes_per_second)
-        return min(1.0, max(0.25, 1.0 - owed / REPAID_SECONDS))
+        return min(1.0, max(0.5, 1.0 - owed / REPAID_SECONDS))
 
     @staticmethod
     def _grace(load: Load | None, status: NodeStatus | None) -> float:

@@ -161,9 +161,7 @@ def test_extrapolated_groups(redis_server: Server, start_exporter: StartExporter
                 covered += low <= size <= high
         time.sleep(0.1)
     assert tried
-    # One growing sample is read several times, and what it errs in one reading it errs in the next: few independent
-    # tries. How often intervals cover is shown by simulation (tests/sampling/test_groups.py); this is against nonsense.
-    assert covered >= 0.6 * tried, f"{covered} of {tried}"
+    assert covered >= 0.85 * tried, f"{covered} of {tried}"  # the same sample is read several times
     for place, name in enumerate(("redis_key_group_count", "redis_key_group_memory_usage_bytes")):
         assert family(exporter, name) == {group: values[place] for group, values in truth.items()}
 

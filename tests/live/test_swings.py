@@ -29,8 +29,8 @@ def traffic(name: str, server: Server) -> AbstractContextManager[None]:
     return {"idle": nullcontext, "some": lambda: paced(server), "limit": lambda: load(server)}[name]()
 
 
-def check_figures(samples: dict[str, list[Sample]]) -> bool:
-    """Nothing is negative, not a number or stale, and each interval holds its estimate; False while withheld."""
+def check_figures(samples: dict[str, list[Sample]]) -> None:
+    """Nothing is negative, not a number or stale, and each interval holds its estimate."""
     found = {name: samples[name] for name in samples if name.startswith("redis_hotkey") or "sampling" in name}
     for name, values in found.items():
         for labels, value in values:
@@ -45,11 +45,8 @@ def check_figures(samples: dict[str, list[Sample]]) -> bool:
     ]
     for key, rate in by_key[1].items():
         assert by_key[0][key] <= rate <= by_key[2][key]
-    if found["redis_sampling_up"][0][1] == 0:
-        assert not by_key[1], "what is too old is withheld, not repeated"
-        return False
-    assert time.time() - found["redis_sampling_last_success_timestamp_seconds"][0][1] <= 8
-    return True
+    assert found["redis_sampling_up"][0][1] == 1
+    assert time.time() - found["redis_sampling_last_success_timestamp_seconds"][0][1] <= 6
 
 
 @pytest.mark.parametrize("minutes", [1.2, pytest.param(60, marks=pytest.mark.slow)])
@@ -60,13 +57,13 @@ def test_swings(redis_server: Server, exporter: Exporter, minutes: float) -> Non
     wait_for(lambda: exporter.metrics().get("redis_hotkey_accesses_per_second"), 15, "the first figures")
     past: deque[tuple[float, float]] = deque()
     began, phases = time.monotonic(), cycle(["limit", "idle", "some", "limit", "some", "idle"])
-    most, fresh = 0.0, list[bool]()
+    most = 0.0
     while time.monotonic() - began < 60 * minutes:
         ends = time.monotonic() + PHASE_SECONDS
         with traffic(next(phases), redis_server):
             while (now := time.monotonic()) < ends:
                 samples = exporter.metrics()
-                fresh.append(check_figures(samples))
+                check_figures(samples)
                 past.append((now, samples["redis_sampling_events_total"][0][1]))
                 while now - past[0][0] > 60:
                     past.popleft()
@@ -77,4 +74,3 @@ def test_swings(redis_server: Server, exporter: Exporter, minutes: float) -> Non
                 time.sleep(1)
     print(f"at most {most:.0f} events in a minute")
     assert most > BUDGET, "there was load"
-    assert sum(fresh) >= 0.9 * len(fresh), "even where server, load and exporter share two cores"

@@ -218,6 +218,19 @@ def test_no_minute_exceeds_the_budget(load: tuple[int, ...]) -> None:
     assert events >= 0.8 * 60 * sum(min(5000, one) for one in load) / len(load)
 
 
+def test_a_load_that_comes_at_once_is_not_lost_sight_of() -> None:
+    """From nothing to 800,000 a second: one slice shows 50,000 commands, and bursts follow within seconds."""
+    limited = replace(STATUS, ops_per_second=0.0, input_bytes_per_second=0.0, server_limit_bytes=32 << 20)
+    governor = governor_of(Sampling(bytes_per_second="100MiB"))
+    plan = burst(governor, limited)
+    governor.learn(plan, seen(plan, 800_000, took=0.0625, outcome=Outcome.EVENTS))
+    for _ in range(10):
+        plan = burst(governor, limited)
+        assert not plan.joined
+        assert plan.cycle <= 1.5
+        governor.learn(plan, seen(plan, 800_000, took=plan.seconds))
+
+
 def test_a_stream_a_little_over_the_budget_is_not_joined_for_long() -> None:
     """20 % too much is not left at once, but within seconds."""
     governor = governor_of(Sampling())
