@@ -10,6 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The venv holds no pip of its own: Debian's python3-venv, which would bring one, is often not installed.
 INSTALL = PIP_USER=0 $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-input
+# A live test (real servers, real time) that fails is tried once more and its failure shown; more than a few are a failure.
+SECOND_TRY = --reruns 1 --rerun-show-tracebacks --max-suite-reruns 6
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -20,7 +22,8 @@ run: $(VENV)/.run ## the main job: the demo, or with REDIS_URL=redis://… in th
 test: $(VENV)/.test ## install what the whole suite needs, then check and test; APT=0 installs no Debian packages
 	@.ci/packages
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest -q -m "not slow"
+	@$(BIN)/python -m pytest -q -m "not slow and not live" -n auto
+	@$(BIN)/python -m pytest -q -m "live and not slow" $(SECOND_TRY)
 
 check: $(VENV)/.test ## ruff, mypy, the layers of the imports
 	@$(BIN)/ruff check .

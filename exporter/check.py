@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from exporter.topology import Topology
 
 MEBIBYTE = 1 << 20
+REPLY_BLOCK_BYTES = 1 << 16
+"""A server looks at its limit after it has added a line to a block of its reply list: it passes it by that much."""
 LIMIT_LINE = 'CONFIG SET client-output-buffer-limit "normal 32mb 16mb 10"'
 _MISCONFIGURED = {DownReason.AUTH, DownReason.DNS, DownReason.TLS, DownReason.SECRET, DownReason.NOPERM}
 _FEATURES = {
@@ -268,9 +270,9 @@ def _duty(plan: object) -> float:
 
 
 def _held(plan: object, status: NodeStatus) -> int:
-    """What the server would hold for us if this host vanished now: its limit, or 15 minutes of the stream."""
+    """What the server would hold for us if this host vanished now: its limit and a block, or 15 min of the stream."""
     if status.server_limit_bytes:
-        return status.server_limit_bytes
+        return status.server_limit_bytes + REPLY_BLOCK_BYTES
     return Governor.lost_bytes(status) if isinstance(plan, Plan) else 0
 
 
