@@ -79,9 +79,9 @@ def test_the_corrected_estimate_by_hand() -> None:
     assert window.commands_per_second == pytest.approx(3 * plain.commands_per_second, rel=1e-3)
 
 
-def judge(scenario: Scenario, slowed: dict[str, float], windows: int = 4) -> tuple[float, float, float]:
+def judge(scenario: Scenario, slowed: dict[str, float], windows: int = 4, seed: int = 3) -> tuple[float, float, float]:
     """Bias and coverage of the hot keys, and the ratio that was found."""
-    simulation = Simulation(scenario, 3, slowed=slowed)
+    simulation = Simulation(scenario, seed, slowed=slowed)
     judged = [one for one in simulation.run(windows) if one.key in scenario.judged]
     bias = sum(one.said.rate for one in judged if one.said) / sum(one.truth for one in judged) - 1
     return bias, mean(one.covered for one in judged), simulation.slowdown.ratio
@@ -104,10 +104,13 @@ def test_a_little_slowness_is_taken_away_by_the_total() -> None:
     """Two per cent less while we watch is too little to be found, too much for narrow intervals: no bias is left."""
     hot = [Stream(f"hot{n}", [b"hot:%d" % n], steady(4000.0)) for n in range(8)]
     slowed = dict.fromkeys(["background", *(stream.name for stream in hot)], 0.98)
-    bias, coverage, ratio = judge(Scenario([background(50_000.0, 100), *hot]), slowed, 6)
-    assert abs(bias) <= 0.005
-    assert coverage >= 0.90
-    assert ratio == 1.0
+    # Keys of one window share the error of its total: many windows, or the coverage is that of a few draws.
+    biases, coverages, ratios = zip(
+        *(judge(Scenario([background(50_000.0, 100), *hot]), slowed, 6, seed) for seed in range(3, 7)), strict=True
+    )
+    assert abs(mean(biases)) <= 0.005
+    assert mean(coverages) >= 0.90
+    assert set(ratios) == {1.0}
 
 
 def test_keys_of_patient_clients_are_covered_too() -> None:
