@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from string import Template
 from typing import TYPE_CHECKING, Any
 
+from dashboards.links import Uid, alert_url
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -30,6 +32,7 @@ class Values:
 
     job: str
     runbooks: str
+    grafana: str
     thresholds: Mapping[str, float | str]
 
     def fill(self, expr: str) -> str:
@@ -51,7 +54,8 @@ class Alert:
     """An alert and its page in the runbooks.
 
     `wait` is Prometheus' `for`. `labels` are the labels of its expression that its texts may name. `why` says what it
-    means for users, `causes` and `do` are lists, separated by semicolons. `component` is a label to route by.
+    means for users, `causes` and `do` are lists, separated by semicolons. `component` is a label to route by. Of alerts with the same `topic` the critical one makes
+    the others of its node silent: Alertmanager inhibits them. `extra` are further labels.
     """
 
     name: str
@@ -65,6 +69,7 @@ class Alert:
     do: str
     component: str = "redis"
     labels: tuple[str, ...] = NODE
+    topic: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -80,6 +85,7 @@ class Family:
 
     name: str
     title: str
+    dashboard: Uid = Uid.REDIS
     recordings: tuple[Recording, ...] = ()
     alerts: tuple[Alert, ...] = ()
 
@@ -90,19 +96,28 @@ def group(family: Family, values: Values) -> dict[str, Any]:
     for recording in family.recordings:
         rule: dict[str, Any] = {"record": recording.record, "expr": values.fill(recording.expr)}
         rules.append(rule | ({"labels": dict(recording.labels)} if recording.labels else {}))
-    rules.extend(_alerting(alert, values) for alert in family.alerts)
+    rules.extend(_alerting(alert, family, values) for alert in family.alerts)
     return {"name": f"hotkey-exporter-{family.name}", "rules": rules}
 
 
-def _alerting(alert: Alert, values: Values) -> dict[str, Any]:
+def dashboard(alert: Alert, family: Family) -> Uid:
+    """Choose the dashboard to look at: the exporter's own, the one of all nodes, or that of the family."""
+    if alert.component == "self":
+        return Uid.SELF
+    return Uid.FLEET if alert.component == "fleet" and "addr" not in alert.labels else family.dashboard
+
+
+def _alerting(alert: Alert, family: Family, values: Values) -> dict[str, Any]:
+    topic = {"topic": alert.topic} if alert.topic else {}
     return {
         "alert": alert.name,
         "expr": values.fill(alert.expr),
         **({"for": alert.wait} if alert.wait else {}),
-        "labels": {"severity": alert.severity, "component": alert.component, **alert.extra},
+        "labels": {"severity": alert.severity, "component": alert.component, **topic, **alert.extra},
         "annotations": {
             "summary": alert.summary,
             "description": alert.description,
             "runbook_url": f"{values.runbooks}/{alert.name}.md",
+            "dashboard_url": alert_url(values.grafana, dashboard(alert, family), alert.labels),
         },
     }

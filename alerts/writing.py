@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from alerts.families import FAMILIES
-from alerts.rule import SEVERITIES, Values, group
+from alerts.rule import SEVERITIES, Values, dashboard, group
 
 if TYPE_CHECKING:
-    from alerts.rule import Alert
+    from alerts.rule import Alert, Family
 
 NOTE = "# Written by `python -m alerts` from alerts/values.yaml and alerts/families; edit those.\n"
 
@@ -18,7 +18,7 @@ NOTE = "# Written by `python -m alerts` from alerts/values.yaml and alerts/famil
 def read_values(text: str) -> Values:
     """Parse a values file; an unknown or missing name is an error where it is used."""
     given = yaml.safe_load(text)
-    return Values(given["job"], given["runbooks"].rstrip("/"), given["thresholds"])
+    return Values(given["job"], given["runbooks"].rstrip("/"), given["grafana"], given["thresholds"])
 
 
 def rule_files(values: Values) -> dict[str, str]:
@@ -42,7 +42,7 @@ def runbooks(values: Values) -> dict[str, str]:
     pages = {"README.md": _contents()}
     for family in FAMILIES:
         for name in dict.fromkeys(one.name for one in family.alerts):
-            pages[f"{name}.md"] = _page([one for one in family.alerts if one.name == name], values)
+            pages[f"{name}.md"] = _page([one for one in family.alerts if one.name == name], family, values)
     return pages
 
 
@@ -64,7 +64,7 @@ def _contents() -> str:
     return "\n".join([*lines, ""])
 
 
-def _page(same: list[Alert], values: Values) -> str:
+def _page(same: list[Alert], family: Family, values: Values) -> str:
     first = same[0]
     lines = [f"# {first.name}", "", first.summary, "", first.why, "", "## When it fires", ""]
     lines += ["| severity | after | expression |", "|---|---|---|"]
@@ -73,6 +73,7 @@ def _page(same: list[Alert], values: Values) -> str:
         lines.append(f"| {one.severity} | {one.wait or 'at once'} | `{cell}` |")
     lines += ["", "## First look", ""]
     lines += ["* `/health/redis-alerts` and `/health/redis` of the exporter: what it sees right now."]
+    lines += [f"* The dashboard `{dashboard(first, family)}`, where the alert's link opens it for this very node."]
     lines += ["", "## Likely causes", "", *_bullets(first.causes)]
     lines += ["", "## What to do", "", *_bullets(first.do), "", "## Tuning and silencing", ""]
     used = tuple(dict.fromkeys(name for one in same for name in one.values))

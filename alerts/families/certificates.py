@@ -19,6 +19,7 @@ FAMILY = Family(
             "When it ends, no TLS client can connect any more.",
             "renewal does not work; the server was not told to load the new file",
             "renew; `CONFIG SET tls-cert-file` with the same path loads it without a restart",
+            topic="certificate",
         ),
         Alert(
             "RedisCertificateExpiresNow",
@@ -31,6 +32,7 @@ FAMILY = Family(
             "When it ends, no TLS client can connect any more.",
             "as of [RedisCertificateExpires](RedisCertificateExpires.md), and nobody acted",
             "as of RedisCertificateExpires, today",
+            topic="certificate",
         ),
     ),
 )

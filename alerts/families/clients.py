@@ -21,6 +21,7 @@ FAMILY = Family(
             "At the limit new clients are refused.",
             "a leak of connections; too large pools times too many processes; idle clients without timeout",
             "`CLIENT LIST` by address and name; lower the pools; set `timeout`; raise `maxclients` and the limit of files",
+            topic="connections",
         ),
         Alert(
             "RedisConnectionsFull",
@@ -32,6 +33,7 @@ FAMILY = Family(
             "New clients will be refused within moments, and so will you.",
             "as of [RedisConnectionsHigh](RedisConnectionsHigh.md)",
             "`CONFIG SET maxclients` higher from a connection that is open; `CLIENT KILL` idle clients",
+            topic="connections",
         ),
         Alert(
             "RedisConnectionsRejected",
@@ -43,6 +45,7 @@ FAMILY = Family(
             "Some users get errors now.",
             "maxclients is reached",
             "see [RedisConnectionsFull](RedisConnectionsFull.md)",
+            topic="connections",
         ),
         Alert(
             "RedisClientsGone",

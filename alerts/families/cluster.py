@@ -37,6 +37,7 @@ FAMILY = Family(
             "Their keys cannot be reached.",
             "a master without a replica is down; the failover did not win its vote",
             "`CLUSTER NODES` names the failed master; start it, or `CLUSTER FAILOVER FORCE` on its replica",
+            topic="slots",
         ),
         Alert(
             "RedisClusterSlotsPfail",
@@ -48,6 +49,7 @@ FAMILY = Family(
             "Either a node is about to fail, or this one is half cut off.",
             "a partial network cut; a node that is too busy to answer the bus",
             "look from which nodes it is seen: one means that one's network; all mean the node that is suspected",
+            topic="slots",
         ),
         Alert(
             "RedisClusterSlotsUncovered",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alerts.rule import Alert, Family, Recording
+from dashboards.links import Uid
 
 KEY = ("job", "instance", "target", "addr", "db", "key")
 HOT = "redis_hotkey_accesses_per_second_low and redis_hotkey_low_to_threshold_ratio > 1"
@@ -11,6 +12,7 @@ DOMINANT = "redis_hotkey_share_ratio > on ($on) group_left () redis_hotkey_thres
 FAMILY = Family(
     "hotkeys",
     "Hot keys and their sampling",
+    Uid.HOT_KEYS,
     recordings=(
         Recording(
             "addr:redis_sampling_bursts_lost:ratio_rate15m",

@@ -33,6 +33,7 @@ FAMILY = Family(
             "At the limit writes are refused, or, without a limit, the kernel ends the process.",
             "the data set has grown; keys without expiry; a leak in what is written; large client buffers",
             "look at the key groups by memory; look at the largest keys; set expiries; raise maxmemory, or add a shard",
+            topic="memory",
         ),
         Alert(
             "RedisMemoryFull",
@@ -44,6 +45,7 @@ FAMILY = Family(
             "Every write will be answered with an OOM error.",
             "as of [RedisMemoryHigh](RedisMemoryHigh.md), and nobody acted",
             "`CONFIG SET maxmemory` higher if the host has room; delete the key group that nobody needs, with UNLINK",
+            topic="memory",
         ),
         Alert(
             "RedisOutOfMemoryErrors",
@@ -55,6 +57,7 @@ FAMILY = Family(
             "Users lose writes now.",
             "maxmemory under noeviction; a volatile policy and no keys with an expiry left",
             "raise maxmemory at once if the host has room; then find what grew",
+            topic="memory",
         ),
         Alert(
             "RedisMemoryUnlimited",
@@ -66,6 +69,7 @@ FAMILY = Family(
             "A fork for saving can need as much again; the kernel then ends the process with all that is in it.",
             "maxmemory was never set",
             "`CONFIG SET maxmemory`, leaving room for copy-on-write, and choose a policy",
+            topic="memory",
         ),
         Alert(
             "RedisMemoryFillsSoon",
@@ -78,6 +82,7 @@ FAMILY = Family(
             "There is time to act before writes are refused.",
             "a batch job; keys without expiry; a queue whose consumers stopped",
             "look at which key group grows; look at list and stream lengths; see [RedisMemoryHigh](RedisMemoryHigh.md)",
+            topic="memory",
         ),
         Alert(
             "RedisEvictionStorm",

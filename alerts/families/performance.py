@@ -28,6 +28,7 @@ FAMILY = Family(
             "Redis runs commands on one thread: at 100 % every client waits for every other.",
             "hot keys; commands over whole collections; traffic that has grown; TLS without I/O threads",
             "look at the share of time by command; look at the hot keys; cache them in the client; add a shard",
+            topic="saturation",
         ),
         Alert(
             "RedisMainThreadSaturated",
@@ -39,6 +40,7 @@ FAMILY = Family(
             "Latency grows without bound for all clients.",
             "as of [RedisMainThreadBusy](RedisMainThreadBusy.md)",
             "turn off what can wait (batch jobs, KEYS, large ranges); then as of RedisMainThreadBusy",
+            topic="saturation",
         ),
         Alert(
             "RedisSlow",
@@ -50,6 +52,7 @@ FAMILY = Family(
             "Users wait at least as long for everything.",
             "a slow command blocks the server; a fork; swap; the network between exporter and server",
             "look at the slow log; look at the latency of commands: if that is low, it is the network",
+            topic="saturation",
         ),
         Alert(
             "RedisLatencyHigh",
@@ -61,6 +64,7 @@ FAMILY = Family(
             "The network is not in it: users see more.",
             "commands over large collections; long scripts; swap; a busy host",
             "look at latency by command; replace the slow ones (SCAN for KEYS, ranges with limits)",
+            topic="saturation",
         ),
         Alert(
             "RedisSlowlogGrowing",

@@ -20,6 +20,7 @@ FAMILY = Family(
             "With `stop-writes-on-bgsave-error` all writes are now refused with MISCONF; a restart loses the rest.",
             "the disk is full; no right to write; no memory for the fork",
             "read the server's log; free the disk; `vm.overcommit_memory=1`; then `BGSAVE`",
+            topic="rdb",
         ),
         Alert(
             "RedisRdbStale",
@@ -32,6 +33,7 @@ FAMILY = Family(
             "A crash loses everything since. A server that has never saved since its start is left out: it is a cache.",
             "save points were removed; the job that calls BGSAVE stopped",
             "`CONFIG GET save`; `BGSAVE`",
+            topic="rdb",
         ),
         Alert(
             "RedisRdbSaveLong",
@@ -54,6 +56,7 @@ FAMILY = Family(
             "Clients get MISCONF, or data that is acknowledged is not on disk.",
             "the disk is full or failed",
             "free the disk: Redis goes on by itself",
+            topic="aof",
         ),
         Alert(
             "RedisAofRewriteFailed",
@@ -65,6 +68,7 @@ FAMILY = Family(
             "A restart takes longer and longer, and the disk fills.",
             "no room for two files; no memory for the fork",
             "free the disk; `BGREWRITEAOF`",
+            topic="aof",
         ),
         Alert(
             "RedisAofDelayedFsync",
@@ -76,6 +80,7 @@ FAMILY = Family(
             "All clients wait with it.",
             "a slow or shared disk; a rewrite at the same time",
             "`no-appendfsync-on-rewrite yes`; a faster disk; `appendfsync everysec` on a replica only",
+            topic="aof",
         ),
     ),
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from alerts.rule import Alert, Family
+from dashboards.links import Uid
 
 SCRAPE = ("job", "instance")
 
 FAMILY = Family(
     "pipeline",
     "The pipeline itself",
+    Uid.SELF,
     alerts=(
         Alert(
             "Watchdog",

@@ -47,6 +47,7 @@ FAMILY = Family(
             "the master is down; the network; `masterauth` is wrong; the output buffer limit cuts the synchronisation",
             "read the replica's log; compare `client-output-buffer-limit replica` with the write rate; check `masterauth`",
             labels=("job", "instance", "target", "addr", "master_host", "master_port"),
+            extra={"master_addr": "{{ $labels.master_host }}:{{ $labels.master_port }}"},
         ),
         Alert(
             "RedisReplicationLagSeconds",

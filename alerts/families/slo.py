@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alerts.rule import Alert, Family, Recording
+from dashboards.links import Uid
 
 # Long window, short window, factor, `for`, severity: a page for 2 % of the budget in 1 h or 5 % in 6 h.
 BURNS = (
@@ -44,7 +45,7 @@ def _burns(name: str, record: str, objective: str, texts: tuple[str, str, str, s
             do,
             "slo",
             ("job", "instance", "target", "addr"),
-            {"window": long},
+            extra={"window": long},
         )
         for long, short, factor, wait, severity in BURNS
     )
@@ -53,6 +54,7 @@ def _burns(name: str, record: str, objective: str, texts: tuple[str, str, str, s
 FAMILY = Family(
     "slo",
     "Service level objectives",
+    Uid.SLO,
     recordings=_recordings(),
     alerts=(
         *_burns(

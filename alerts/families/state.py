@@ -27,6 +27,7 @@ FAMILY = Family(
             "the reason is on the exporter's page and in `redis_down_info`; run `redis-cli -h HOST -p PORT ping` from the "
             "exporter's host; read the end of the server's log; start it, or fail over",
             "fleet",
+            extra={"master_addr": "{{ $labels.addr }}"},
         ),
         Alert(
             "RedisAccessDenied",
@@ -51,6 +52,7 @@ FAMILY = Family(
             "Without persistence it came back empty: expect misses until it is warm.",
             "an upgrade; a crash; the out-of-memory killer",
             "read the server's log before the start; `dmesg` shows the out-of-memory killer; run the warming jobs",
+            topic="restart",
         ),
         Alert(
             "RedisRestartLoop",
@@ -62,6 +64,7 @@ FAMILY = Family(
             "Each start loses what was not persisted and cuts every client.",
             "the out-of-memory killer; a liveness probe shorter than loading takes; a corrupt file that it fails on",
             "read the server's log; raise the memory limit above maxmemory plus copy-on-write; relax the probe",
+            topic="restart",
         ),
         Alert(
             "RedisLoadingLong",

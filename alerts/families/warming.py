@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alerts.rule import Alert, Family, Recording
+from dashboards.links import Uid
 
 JOB = ("job", "instance", "target", "job_name")
 BY = "job, instance, target, job_name"
@@ -10,6 +11,7 @@ BY = "job, instance, target, job_name"
 FAMILY = Family(
     "warming",
     "Cache warming",
+    Uid.WARMING,
     recordings=(
         Recording(
             "job_name:redis_cache_warming_keys_failed:ratio_increase1h",

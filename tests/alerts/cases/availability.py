@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.alerts.cases.case import ERRORS_FIRST, Case, errors
+from tests.alerts.cases.case import ERRORS_FIRST, Case, begun, errors, recovered
 
 AVAILABILITY = (
     # The pipeline. `{}` before a name: a series of the exporter, not of a node.
@@ -90,19 +90,26 @@ AVAILABILITY = (
             severity,
             window,
             step=step,
+            late=2 * (short + wait) + 2 * step,
         )
-        for window, severity, step, bad, good in (
-            ("1h", "critical", 1, 0.015, 0.014),
-            ("6h", "critical", 5, 0.0061, 0.0059),
-            ("1d", "warning", 10, 0.0031, 0.0029),
-            ("3d", "warning", 30, 0.0011, 0.0009),
+        for window, severity, step, bad, good, limit, short, wait in (
+            ("1h", "critical", 1, 0.015, 0.014, 0.0144, 5, 2),
+            ("6h", "critical", 5, 0.0061, 0.0059, 0.006, 30, 15),
+            ("1d", "warning", 10, 0.0031, 0.0029, 0.003, 120, 60),
+            ("3d", "warning", 30, 0.0011, 0.0009, 0.001, 360, 180),
         )
         for name, first, over in (
             (
                 "RedisAvailabilityBurn",
                 0,
                 # A gauge cannot be half up: its mean over every window is what counts.
-                ({"redis_up": 1 - bad}, {"redis_up": 1 - good}, {"redis_up": 1}),
+                (
+                    {"redis_up": 1 - bad},
+                    {"redis_up": 1 - good},
+                    {"redis_up": 1},
+                    recovered(limit, short, wait, step),
+                    begun(limit, short, wait, step),
+                ),
             ),
             ("RedisErrorsBurn", ERRORS_FIRST[window], (errors(bad), errors(good), errors(1, 50))),
         )

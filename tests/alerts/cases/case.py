@@ -27,7 +27,7 @@ KEY = '{db="0",key="sale"}'
 class Case:
     """One alert (of one severity, or window) with the series that fire it after `first` minutes and its `for`.
 
-    Each of `quiet` must leave it silent for ever.
+    Each of `quiet` must leave it silent when it would fire, and at `late`.
     """
 
     alert: str
@@ -37,6 +37,7 @@ class Case:
     severity: str = ""
     window: str = ""
     step: int = 1
+    late: int = 0
     common: Series = field(default_factory=dict)
 
 
@@ -76,8 +77,19 @@ def errors(share: float, per_minute: float = 6000) -> Series:
     }
 
 
+def recovered(share: float, short: int, wait: int, step: int) -> Series:
+    """Down for a step, then less than `share` of the time: too much over the long window, and not over the short one."""
+    return {"redis_up": f"1+0x{wait // step + 1} 0 {1 - 0.9 * share:f}+0x{2 * (short + wait) // step}"}
+
+
+def begun(share: float, short: int, wait: int, step: int) -> Series:
+    """Less than `share` of the time down, and lately more: too much over the short window, and not over the long one."""
+    part = (short + wait) // step
+    return {"redis_up": f"{1 - 0.88 * share:f}+0x{part + 2} {1 - 1.1 * share:f}+0x{part}"}
+
+
 def hits(before: tuple[int, int], after: tuple[int, int], minutes: int) -> Series:
-    """Hits and misses a minute, before and after so many minutes."""
+    """Hits and misses a minute (or step), before and after so many minutes (or steps)."""
     return {
         f"redis_keyspace_{name}_total": f"0+{first}x{minutes} {first * minutes}+{then}x{2 * minutes}"
         for name, first, then in (("hits", before[0], after[0]), ("misses", before[1], after[1]))

@@ -96,8 +96,8 @@ FEATURES = (
         },
         (
             {
-                f'{WARM}_keys_total{{job_name="p",result="failed"}}': (0, 4),
-                f'{WARM}_keys_total{{job_name="p",result="written"}}': (0, 96),
+                f'{WARM}_keys_total{{job_name="p",result="failed"}}': (0, 4.5),
+                f'{WARM}_keys_total{{job_name="p",result="written"}}': (0, 95.5),
             },
         ),
         1,

@@ -25,8 +25,8 @@ RESOURCES = (
         "RedisMemoryFillsSoon",
         {STORE: 1, **memory(0, 1000), "redis_memory_used_bytes": (610, 2)},
         (
-            {STORE: 1, **memory(0, 1000), "redis_memory_used_bytes": (610, 0.5)},
-            {STORE: 1, **memory(0, 1000), "redis_memory_used_bytes": "100+5x99 595+0x500"},
+            {STORE: 1, **memory(0, 1000), "redis_memory_used_bytes": (610, 1)},
+            {STORE: 1, **memory(0, 1000), "redis_memory_used_bytes": (500, 2.4)},
             {CACHE: 1, **memory(0, 1000), "redis_memory_used_bytes": (610, 2)},
         ),
         1,
@@ -125,10 +125,10 @@ RESOURCES = (
     ),
     Case(
         "RedisHitRatioDropped",
-        {**hits((1000, 0), (700, 300), 1500)},
-        ({**hits((1000, 0), (850, 150), 1500)}, {**hits((500, 0), (1, 300), 1500)}),
-        1504,
-        step=1,
+        {**hits((3000, 0), (2100, 900), 500)},
+        ({**hits((3000, 0), (2550, 450), 500)}, {**hits((1500, 0), (3, 900), 500)}),
+        1506,
+        step=3,
     ),
     Case(
         "RedisForkSlow",
