@@ -1,0 +1,315 @@
+"""Redis overview, third part: is the data safe? Persistence, replication, cluster, Sentinel, certificates."""
+
+from __future__ import annotations
+
+from dashboards.model import Column, Query, Row
+from dashboards.panels import BLUE, GREEN, GREY, OK_FAILED, ORANGE, RED, YES_NO, levels, lines, number, states, table
+from dashboards.queries import MASTERS, NODE_LEGEND, TARGET, age, by_node, gauge, quotient, rate, select
+
+REPLICA_LEGEND = f"{NODE_LEGEND} to {{{{slave_ip}}}}:{{{{slave_port}}}}"
+REPLICA = ("slave_ip", "slave_port")
+MASTER_LEGEND = "{{master_name}} at {{addr}}"
+PRIMARY = gauge("redis_node_info", where=MASTERS)
+IN_CLUSTER = f"{gauge('redis_cluster_enabled')} == 1"
+
+PERSISTENCE = Row(
+    "Persistence",
+    (
+        states(
+            "Last RDB save and AOF write",
+            "Whether the last of each went well.",
+            Query(gauge("redis_rdb_last_bgsave_status"), f"RDB {NODE_LEGEND}"),
+            Query(gauge("redis_aof_last_write_status"), f"AOF write {NODE_LEGEND}"),
+            Query(gauge("redis_aof_last_bgrewrite_status"), f"AOF rewrite {NODE_LEGEND}"),
+            texts=OK_FAILED,
+        ),
+        lines(
+            "Age of the last RDB file",
+            "s",
+            "Where RDB is not configured, this is the time since the start.",
+            age("redis_rdb_last_save_timestamp_seconds"),
+        ),
+        lines(
+            "Changes that no RDB file has",
+            "short",
+            "Lost in a crash, where there is no AOF.",
+            gauge("redis_rdb_changes_since_last_save"),
+        ),
+        lines(
+            "Duration of saves",
+            "s",
+            "The last RDB save and the last AOF rewrite; absent before the first.",
+            Query(f"{gauge('redis_rdb_last_bgsave_duration_sec')} >= 0", f"RDB {NODE_LEGEND}"),
+            Query(f"{gauge('redis_aof_last_rewrite_duration_sec')} >= 0", f"AOF {NODE_LEGEND}"),
+            Query(f"{gauge('redis_rdb_current_bgsave_duration_sec')} >= 0", f"RDB so far {NODE_LEGEND}"),
+        ),
+        lines("Time of the last fork", "s", "Nothing else ran meanwhile.", gauge("redis_latest_fork_seconds")),
+        lines(
+            "Copied while saving",
+            "bytes",
+            "Memory that a save took since pages changed under it: keep so much free.",
+            Query(gauge("redis_rdb_last_cow_size_bytes"), f"RDB {NODE_LEGEND}"),
+            Query(gauge("redis_aof_last_cow_size_bytes"), f"AOF {NODE_LEGEND}"),
+        ),
+        states("AOF enabled", "Whether every write goes to a log.", gauge("redis_aof_enabled"), texts=YES_NO),
+        lines(
+            "Size of the AOF",
+            "bytes",
+            "Now, and after its last rewrite.",
+            Query(gauge("redis_aof_current_size_bytes"), f"now {NODE_LEGEND}"),
+            Query(gauge("redis_aof_base_size_bytes"), f"base {NODE_LEGEND}"),
+        ),
+        lines(
+            "Writes that waited for the disk",
+            "cps",
+            "Delayed fsyncs: the disk does not keep up, and clients wait for it.",
+            rate("redis_aof_delayed_fsync"),
+        ),
+        lines(
+            "AOF buffers",
+            "bytes",
+            "What is still to be written.",
+            Query(gauge("redis_aof_buffer_length"), f"writes {NODE_LEGEND}"),
+            Query(gauge("redis_mem_aof_buffer_bytes"), f"all {NODE_LEGEND}"),
+        ),
+        states(
+            "Work in the background",
+            "Saves, rewrites, loading and snapshots of modules, as they happen.",
+            Query(gauge("redis_rdb_bgsave_in_progress"), f"RDB {NODE_LEGEND}"),
+            Query(gauge("redis_aof_rewrite_in_progress"), f"AOF {NODE_LEGEND}"),
+            Query(gauge("redis_loading_dump_file"), f"loading {NODE_LEGEND}"),
+            Query(gauge("redis_module_fork_in_progress"), f"module {NODE_LEGEND}"),
+            texts={"0": ("no", GREY), "1": ("yes", BLUE)},
+        ),
+        lines(
+            "Keys of the last RDB load",
+            "short",
+            "Loaded, and left out since they had expired.",
+            Query(gauge("redis_rdb_last_load_loaded_keys"), f"loaded {NODE_LEGEND}"),
+            Query(gauge("redis_rdb_last_load_expired_keys"), f"expired {NODE_LEGEND}"),
+        ),
+    ),
+)
+
+REPLICATION = Row(
+    "Replication",
+    (
+        lines(
+            "Replicas connected",
+            "short",
+            "By primary.",
+            f"{gauge('redis_connected_slaves')} and on (target, addr) {PRIMARY}",
+        ),
+        lines(
+            "Lag in bytes",
+            "bytes",
+            "Written by the master and not yet acknowledged by the replica.",
+            Query(
+                "max by (target, addr, slave_ip, slave_port) "
+                f"({select('redis_master_repl_offset')} - on (job, instance, target, addr) "
+                f"group_right () {select('redis_connected_slave_offset_bytes')})",
+                REPLICA_LEGEND,
+            ),
+        ),
+        lines(
+            "Lag in seconds",
+            "s",
+            "Since the last acknowledgement of the replica.",
+            Query(gauge("redis_connected_slave_lag_seconds", *REPLICA), REPLICA_LEGEND),
+        ),
+        states(
+            "Link to the master",
+            "As the replica sees it.",
+            gauge("redis_master_link_up"),
+            texts={"0": ("down", RED), "1": ("up", GREEN)},
+        ),
+        lines(
+            "Silence of the master",
+            "s",
+            "Since a replica last heard from its master; negative or absent while the link is down.",
+            f"{gauge('redis_master_last_io_seconds_ago')} >= 0",
+        ),
+        states(
+            "Full copy under way",
+            "Whether a replica is receiving the whole data set.",
+            gauge("redis_master_sync_in_progress"),
+            texts={"0": ("no", GREY), "1": ("yes", ORANGE)},
+        ),
+        lines(
+            "Resynchronisations",
+            "cps",
+            "Full ones are a fork and the whole data set on the wire; partial ones are cheap, those denied become full.",
+            Query(rate("redis_replica_resyncs_full"), f"full {NODE_LEGEND}"),
+            Query(rate("redis_replica_partial_resync_accepted"), f"partial {NODE_LEGEND}"),
+            Query(rate("redis_replica_partial_resync_denied"), f"denied {NODE_LEGEND}"),
+        ),
+        lines(
+            "Backlog",
+            "s",
+            "For how long a replica may be away and still catch up without a full copy, at the present rate of writes.",
+            f"({quotient(gauge('redis_replication_backlog_bytes'), rate('redis_master_repl_offset'))}) "
+            f"and on (target, addr) {gauge('redis_connected_slaves')} > 0",
+        ),
+        lines(
+            "Buffers of replication",
+            "bytes",
+            "What the backlog holds, and what waits in buffers to be sent to replicas.",
+            Query(gauge("redis_repl_backlog_history_bytes"), f"backlog {NODE_LEGEND}"),
+            Query(gauge("redis_mem_total_replication_buffers_bytes"), f"buffers {NODE_LEGEND}"),
+        ),
+        table(
+            "Replicas",
+            "Who replicates whom, and whether it takes writes of its own.",
+            (
+                Column("Target", "target"),
+                Column("Replica", "addr"),
+                Column("Master", "master_host"),
+                Column("Port", "master_port", width=70),
+                Column("Read only", "read_only", width=90),
+                Column("Offset", unit="bytes"),
+            ),
+            "max by (target, addr, master_host, master_port, read_only) "
+            f"({select('redis_slave_info')} * on (job, instance, target, addr) group_left () "
+            f"{select('redis_slave_repl_offset')})",
+            sort="Target",
+            descending=False,
+        ),
+    ),
+)
+
+CLUSTER = Row(
+    "Cluster",
+    (
+        states(
+            "State of the cluster",
+            "As each node sees it.",
+            f"{gauge('redis_cluster_state')} and on (target, addr) {IN_CLUSTER}",
+            texts=OK_FAILED,
+        ),
+        lines(
+            "Slots not served",
+            "short",
+            "Of 16,384: without an owner, failing, probably failing, as each node sees it.",
+            Query(
+                f"(16384 - {gauge('redis_cluster_slots_assigned')}) and on (target, addr) {IN_CLUSTER}",
+                f"no owner {NODE_LEGEND}",
+            ),
+            Query(gauge("redis_cluster_slots_fail"), f"failing {NODE_LEGEND}"),
+            Query(gauge("redis_cluster_slots_pfail"), f"probably failing {NODE_LEGEND}"),
+        ),
+        lines(
+            "Slot coverage",
+            "percentunit",
+            "Share of all slots that are served.",
+            f"{gauge('redis_cluster_slots_ok')} / 16384 and on (target, addr) {IN_CLUSTER}",
+            maximum=1,
+        ),
+        lines(
+            "Skew of commands",
+            "none",
+            "Commands per second of a primary over the mean of its cluster's primaries; 1 is fair.",
+            f"{gauge('addr:redis_commands_processed:rate5m')} / on (target) group_left () "
+            f"(max by (target) ({select('target:redis_cluster_commands_processed:mean_rate5m', scope=TARGET)}) > 0)"
+            f" and on (target, addr) {PRIMARY}",
+        ),
+        lines(
+            "Keys by shard",
+            "short",
+            "Of primaries.",
+            f"{by_node('sum by (job, instance, target, addr) (' + select('redis_db_keys') + ')')} "
+            f"and on (target, addr) ({IN_CLUSTER}) and on (target, addr) {PRIMARY}",
+        ),
+        lines(
+            "Memory by shard",
+            "bytes",
+            "Of primaries.",
+            f"{gauge('redis_memory_used_bytes')} and on (target, addr) ({IN_CLUSTER}) and on (target, addr) {PRIMARY}",
+        ),
+        lines(
+            "Known nodes and shards",
+            "short",
+            "As each node counts them; they should agree.",
+            Query(gauge("redis_cluster_known_nodes"), f"nodes {NODE_LEGEND}"),
+            Query(gauge("redis_cluster_size"), f"shards {NODE_LEGEND}"),
+        ),
+        lines(
+            "Messages on the cluster bus",
+            "cps",
+            "All nodes together.",
+            Query(f"sum({rate('redis_cluster_messages_sent_total')})", "sent"),
+            Query(f"sum({rate('redis_cluster_messages_received_total')})", "received"),
+        ),
+        lines(
+            "Epoch",
+            "none",
+            "It rises with every failover.",
+            gauge("redis_cluster_current_epoch"),
+        ),
+    ),
+    closed=True,
+)
+
+SENTINEL = Row(
+    "Sentinel",
+    (
+        number("Masters watched", "short", "As a Sentinel says.", f"max({gauge('redis_sentinel_masters')})"),
+        number(
+            "Sentinels in TILT",
+            "short",
+            "In TILT a Sentinel watches, but takes no part.",
+            f"sum({gauge('redis_sentinel_tilt')})",
+            thresholds=levels((0, GREEN), (1, RED)),
+        ),
+        states(
+            "Status of masters",
+            "As each Sentinel sees it, and whether enough Sentinels agree for a failover.",
+            Query(gauge("redis_sentinel_master_status", "master_name"), f"status {MASTER_LEGEND}"),
+            Query(gauge("redis_sentinel_master_ckquorum_status", "master_name"), f"quorum {MASTER_LEGEND}"),
+            width=16,
+            height=4,
+            texts=OK_FAILED,
+        ),
+        lines(
+            "Replicas of masters",
+            "short",
+            "Known, and those that are well.",
+            Query(gauge("redis_sentinel_master_slaves", "master_name"), f"known {MASTER_LEGEND}"),
+            Query(gauge("redis_sentinel_master_ok_slaves", "master_name"), f"well {MASTER_LEGEND}"),
+        ),
+        lines(
+            "Sentinels of masters",
+            "short",
+            "Known, those that are well, and the quorum.",
+            Query(gauge("redis_sentinel_master_sentinels", "master_name"), f"known {MASTER_LEGEND}"),
+            Query(gauge("redis_sentinel_master_ok_sentinels", "master_name"), f"well {MASTER_LEGEND}"),
+            Query(gauge("redis_sentinel_master_setting_ckquorum", "master_name"), f"quorum {MASTER_LEGEND}"),
+            dashed="^quorum ",
+        ),
+        lines(
+            "Silence of masters",
+            "s",
+            "Since a master last answered a Sentinel's PING.",
+            Query(gauge("redis_sentinel_master_last_ok_ping_reply_seconds", "master_name"), MASTER_LEGEND),
+        ),
+    ),
+    closed=True,
+)
+
+CERTIFICATES = Row(
+    "Certificates",
+    (
+        lines(
+            "Life of the certificates that servers have loaded",
+            "s",
+            "As the server itself says (Valkey 9.1 and newer, with TLS).",
+            *(
+                Query(gauge(f"redis_tls_{kind}_cert_expires_in_seconds"), f"{kind} {NODE_LEGEND}")
+                for kind in ("server", "client", "ca")
+            ),
+            width=24,
+        ),
+    ),
+    closed=True,
+)
+
+ROWS = (PERSISTENCE, REPLICATION, CLUSTER, SENTINEL, CERTIFICATES)
