@@ -114,8 +114,10 @@ class Exporter:
         return [process.pid for process in self.processes()]
 
     def rss(self) -> int:
-        """Resident bytes of the whole tree."""
-        return sum(process.memory_info().rss for process in self.processes())
+        """Resident bytes of the whole tree; a child that has not yet become another program has none of its own."""
+        main, *others = self.processes()
+        command = main.cmdline()
+        return sum(one.memory_info().rss for one in (main, *(other for other in others if other.cmdline() != command)))
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
         """Ask it to end; it must within 5 s, with code 0 and without leftovers. Returns the seconds it took."""
