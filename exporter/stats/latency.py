@@ -37,7 +37,26 @@ def histograms(_info: Info, replies: Sequence[Reply]) -> dict[str, Histogram]:
         match details:
             case [_, int(calls), _, list(flat)] if isinstance(name, bytes):
                 found[word(name.decode("utf-8", "replace"))] = Histogram(calls, tuple(_buckets(flat)))
-    return found
+    return _with_common_bounds(found)
+
+
+def _with_common_bounds(found: dict[str, Histogram]) -> dict[str, Histogram]:
+    """Give every histogram the bounds of all.
+
+    The server leaves out buckets that nothing fell into. A sum over commands by `le`, which percentiles of a node are
+    made of, would then lose the calls of a command at each bound that it lacks, and call everything slow.
+    """
+    bounds = sorted({usec for one in found.values() for usec, _ in one.buckets})
+    if len(bounds) > MOST_BUCKETS:
+        return found  # no server that we know has more than 22
+    return {name: Histogram(one.calls, tuple(_filled(one, bounds))) for name, one in found.items()}
+
+
+def _filled(one: Histogram, bounds: Sequence[int]) -> Iterator[tuple[int, int]]:
+    own, last = dict(one.buckets), 0
+    for usec in bounds:
+        last = own.get(usec, last)
+        yield usec, last
 
 
 def _buckets(flat: Sequence[Reply]) -> Iterator[tuple[int, int]]:
