@@ -110,7 +110,7 @@ class NativeKey:
 
 @dataclass(frozen=True, slots=True)
 class NativeKeys:
-    """Hot keys by another source than MONITOR, and why it is in use: hottest first, several orders one after the other.
+    """Hot keys by another source than MONITOR, and why it is in use: hottest first, by all that is known of them.
 
     `labelled` are those that the label budget lets into Prometheus, with database 0 for an unknown one; `seconds` is
     the time that the figures are over, 0 where the server does not say.

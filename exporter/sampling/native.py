@@ -25,6 +25,7 @@ from exporter.log import log
 from exporter.sampling.hotkeys_reply import HotkeysSession, redis_session, valkey_rates
 from exporter.sampling.labels import LabelBudget
 from exporter.sampling.lfu import LfuScan
+from exporter.sampling.native_rank import leaders, ranked
 from exporter.sampling.window import KeyEstimate
 from exporter.snapshot import NativeKey, NativeKeys, NodeStatus, SamplingState, Source
 
@@ -172,13 +173,12 @@ class NativeEyes:
 
     def _publish(self, source: Source, reason: str, keys: list[NativeKey], seconds: float) -> None:
         now, top = time.monotonic(), int(1.5 * self._settings.top)
-        orders = [sorted(filter(by, keys), key=by, reverse=True)[:top] for by in _RANKS]
-        leading = [[KeyEstimate(key.db or 0, key.key, 1.0, 0.0, 1.0, 0.0) for key in one] for one in orders if one]
+        orders = leaders(keys, top)
+        leading = [[KeyEstimate(key.db or 0, key.key, 1.0, 0.0, 1.0, 0.0) for key in one] for one in orders]
         first, second = (*leading, [], [])[:2]
         labelled = self._labels.choose(now, first, second, 1.0)
-        found = tuple(dict.fromkeys(key for one in orders for key in one))
         old = self._board.latest(self._node, NativeKeys)
-        self._board.publish(self._node, NativeKeys(source, reason, found, labelled, seconds, now))
+        self._board.publish(self._node, NativeKeys(source, reason, ranked(orders), labelled, seconds, now))
         if source is not Source.NONE and (old is None or old.source is not source):
             log.info("sampling.native", "hot keys are taken from the server itself",
                      target=self._node.target, addr=self._node.addr, source=source.value, reason=reason)  # fmt: skip
@@ -264,14 +264,6 @@ def _of_session(session: HotkeysSession) -> list[NativeKey]:
 
 def _divided(amount: float | None, seconds: float) -> float | None:
     return None if amount is None else amount / seconds
-
-
-_RANKS = (
-    lambda key: key.accesses_per_second or 0.0,
-    lambda key: key.cpu_seconds_per_second or 0.0,
-    lambda key: key.network_bytes_per_second or 0.0,
-    lambda key: key.frequency or 0,
-)
 
 
 def _ask(link: Link, *command: str) -> Any:

@@ -76,9 +76,15 @@ def test_auto_takes_the_best_that_is_allowed(
         found = figures(exporter, family)
         return found.get((place, "hot:one"), 0) > found.get((place, "hot:two"), 0) > 0
 
+    def first() -> dict[str, Any] | None:
+        """The first row, once it is the hottest key: a server that is interrupted takes some samples to say so."""
+        load(server)
+        rows = exporter.api_hotkeys(limit=1)["hotkeys"]
+        return rows[0] if rows and rows[0]["key"] == "hot:one" else None
+
     wait_for(ranked, 15, "the hot keys in their order")
-    row = exporter.api_hotkeys()["hotkeys"][0]
-    assert (row["key"], row["accesses_per_second"], row["low"]) == ("hot:one", None, None)
+    row = wait_for(first, 30, "the hottest key in the first row")
+    assert (row["accesses_per_second"], row["low"]) == (None, None)
     assert row["lfu_frequency" if expected == "lfu" else "cpu_seconds_per_second"] > 0
     assert "Hot keys by the server itself" in exporter.get("/").text
     assert exporter.metrics().get("redis_hotkey_accesses_per_second") is None
