@@ -12,6 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
+from exporter.history import History
 from exporter.serverstats import ServerStats
 from exporter.warmth import Warmth
 
@@ -83,6 +84,14 @@ class HotKeys:
     labelled: frozenset[tuple[int, bytes]]
     groups: tuple[GroupRate, ...]
     taken_at: float
+
+    def rates(self) -> dict[object, float]:
+        """What is drawn over time: rates of keys as `(db, key)`, of groups as `(db, name)`, of the node as None."""
+        return {
+            None: self.accesses_per_second,
+            **{(one.db, one.group): one.rate for one in self.groups},
+            **{(one.db, one.key): one.rate for one in self.keys},
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,11 +304,12 @@ V = TypeVar(
 class Board:
     """The latest snapshot of each kind for each node. Publishing is one assignment; reading never blocks.
 
-    `warmth` has the states of the warming jobs.
+    `warmth` has the states of the warming jobs, `history` the last hour of each node's rates.
     """
 
     def __init__(self, nodes: tuple[Node, ...] = ()) -> None:
         self.warmth = Warmth()
+        self.history = History()
         self._nodes = nodes
         self._scraped: dict[Node, float] = {}
         self._latest: dict[tuple[Node, type], Value] = {}
@@ -322,6 +332,7 @@ class Board:
             self._nodes = tuple(filter(wanted, self._nodes))
             self._latest = {key: value for key, value in self._latest.items() if key[0] in self._nodes}
             self._scraped = {node: at for node, at in self._scraped.items() if node in self._nodes}
+            self.history.keep(lambda node: node in self._nodes)
 
     def forget(self, nodes: Collection[Node]) -> None:
         """Forget these nodes, and all that was published for them."""
@@ -335,8 +346,11 @@ class Board:
     def publish(self, node: Node, value: Value) -> None:
         """Make `value` the latest of its kind for `node`. What a forgotten node publishes late is dropped."""
         with self._lock:
-            if node in self._nodes:
-                self._latest[node, type(value)] = value
+            if node not in self._nodes:
+                return
+            self._latest[node, type(value)] = value
+            if isinstance(value, HotKeys):
+                self.history.note(node, value.taken_at, value.rates)
 
     def latest(self, node: Node, kind: type[V]) -> V | None:
         """The latest snapshot of one kind, or None before the first."""

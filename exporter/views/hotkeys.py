@@ -32,6 +32,7 @@ class ShownKey:
     Keys that are written alike (groups under `privacy: group`) are one line: their rates, bounds and shares add up
     (so the interval errs on the wide side), and `facts` is None, as it would be of any one of them.
     `low_to_threshold` is the lower end over the threshold that applies to the key (of the hottest, if several).
+    `raw` are the names as they are, never to be shown.
     """
 
     db: int
@@ -45,6 +46,7 @@ class ShownKey:
     facts: KeyFacts | None
     ttl_seconds: float | None
     low_to_threshold: float | None = None
+    raw: tuple[bytes, ...] = ()
 
     @property
     def write_ratio(self) -> float | None:
@@ -85,6 +87,7 @@ def shown(
             facts=fact,
             ttl_seconds=_remaining(fact, hotkeys.taken_at),
             low_to_threshold=key.low / limit if limit else None,
+            raw=(key.key,),
         )
         same = lines.get((key.db, written))
         lines[key.db, written] = line if same is None else _sum(same, line)
@@ -110,6 +113,7 @@ def _sum(one: ShownKey, other: ShownKey) -> ShownKey:
         facts=None,
         ttl_seconds=None,
         low_to_threshold=max(ratios, default=None),
+        raw=one.raw + other.raw,
     )
 
 

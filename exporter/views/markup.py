@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_VOID = frozenset({"meta", "link", "rect", "line"})
+_VOID = frozenset({"meta", "link", "input", "rect", "line", "path"})
 
 
 class Html(str):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from exporter.views.markup import Html, tag
+from exporter.views.page.panels import panel, table
 from exporter.views.words import quantity, size, span
 
 if TYPE_CHECKING:
@@ -91,23 +92,33 @@ _UNKNOWN = (
 )  # fmt: skip
 
 
-def native_table(readings: Sequence[Reading], names: KeyNames) -> Html:
-    """What servers themselves say of their hot keys, as a panel of the page; empty where none is asked."""
-    found = [reading for reading in readings if reading.native and reading.native.keys]
+def native_table(
+    readings: Sequence[Reading], names: KeyNames, takes: Callable[[int, bytes, KeyNames], bool] = lambda *_: True
+) -> Html:
+    """What servers themselves say of their hot keys, as a panel of the page; empty where none is asked.
+
+    `takes` says which keys are shown.
+    """
+
+    def wanted(native: NativeKeys) -> list[ShownNative]:
+        only = {(one.db or 0, one.key) for one in native.keys if takes(one.db or 0, one.key, names)}
+        return shown(native, names, only)[:MOST_ROWS]
+
+    found = [reading for reading in readings if reading.native and wanted(reading.native)]
     if not found:
         return tag("section", at={"id": "native"})
-    head = tag("tr", tag("th", "key"), *[tag("th.number", name) for name, _ in _COLUMNS])
+    columns = ("key", *(f"{name}.number" for name, _ in _COLUMNS))
     body = [
-        tag("tr", tag("td.key", tag("code", key.key), tag("span.chip", f"db {key.db}") if key.db else None,
-                      tag("small", f"{reading.node.target} {reading.node.addr} · {reading.native.source.value}")),
+        tag("tr", tag("th.key", tag("code", key.key), tag("span.chip", f"db {key.db}") if key.db else None,
+                      tag("small", f"{reading.node.target} {reading.node.addr} · {reading.native.source.value}"),
+                      at={"scope": "row"}),
             *[tag("td.number", show(key) or "\N{EN DASH}") for _, show in _COLUMNS])
         for reading in found
         if reading.native
-        for key in shown(reading.native, names)[:MOST_ROWS]
+        for key in wanted(reading.native)
     ]  # fmt: skip
     note = "a rank, or over the server's own window; no rates of ours"
-    title = tag("h2", "Hot keys by the server itself", tag("small", note))
-    return tag("section.panel", title, tag("table", tag("thead", head), tag("tbody", *body)), at={"id": "native"})
+    return panel("native", "Hot keys by the server itself", note, table("native", "keys by the server", columns, body))
 
 
 def _optional(value: float | None, write: Callable[[float], str]) -> str | None:

@@ -23,7 +23,9 @@ from exporter.views.discovery import discovery
 from exporter.views.exposition import negotiate
 from exporter.views.families import Collect
 from exporter.views.metrics import MetricsView
-from exporter.views.page import page
+from exporter.views.page.document import page
+from exporter.views.page.filters import Filter
+from exporter.views.page.known import Known
 from exporter.views.reading import read
 from exporter.views.status import Build, status
 from exporter.web.ahead import Ahead
@@ -44,7 +46,8 @@ if TYPE_CHECKING:
     from exporter.views.reading import Moment
     from exporter.web.daemon import Daemon
 
-ASSETS = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}
+_SCRIPT = "text/javascript; charset=utf-8"
+ASSETS = {"page.css": "text/css; charset=utf-8", "page.js": _SCRIPT, "morph.js": _SCRIPT}
 AUTHORITY = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 PORT = re.compile(r":[0-9]+\Z")
 WAITING_SHARE = 0.7
@@ -130,11 +133,13 @@ class Site:
         return await answer(request, to_json(discovery(configured, authority(request))), JSON)
 
     async def page(self, request: Request) -> Response:
-        """`/`: the page."""
+        """`/`: the page; its parameters are those of `Filter`."""
         config, now = self._daemon.config(), self._clock()
         names, readings = self._keynames(config), read(self._board, config, now)
         active = alerts.active(readings, config, names)
-        return await answer(request, page(readings, active, names, now, __version__, self._urls), HTML)
+        known = Known(readings, active, self._board.warmth.jobs, self._board.history, names, now)
+        wanted = Filter.of(request.query_params)
+        return await answer(request, page(known, wanted, __version__, self._urls), HTML)
 
     async def asset(self, request: Request) -> Response:
         """`/assets/NAME`: the page's style and script."""

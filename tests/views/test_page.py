@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from exporter.snapshot import Board, GroupRate, HotKey, SamplingState, Source
 from exporter.views.alerts import active
 from exporter.views.markup import Html, tag
-from exporter.views.page import page
+from exporter.views.page.document import page
+from exporter.views.page.filters import Filter
+from exporter.views.page.known import Known
 from exporter.views.reading import Moment, read
 from exporter.views.words import REASONS, quantity, reason, share, size, span
 from tests.views import shop
@@ -22,7 +24,7 @@ from tests.views import shop
 if TYPE_CHECKING:
     from exporter.config import Config
 
-VOID = {"meta", "link"}
+VOID = {"meta", "link", "input"}
 ASSETS = {"page.css": "assets/page.css?v=1", "page.js": "assets/page.js?v=2"}
 
 
@@ -62,18 +64,23 @@ class Document(HTMLParser):
         return [attributes for tag, attributes in self.elements if tag == name]
 
 
-def html(board: Board | None = None, config: Config | None = None, seconds: float = 0.0) -> str:
+def html(
+    board: Board | None = None, config: Config | None = None, seconds: float = 0.0, wanted: Filter | None = None
+) -> str:
     """The page of a Board."""
     config, now = config or shop.shop_config(), Moment(shop.NOW.monotonic + seconds, shop.NOW.wall)
-    readings = read(board or shop.shop_board(), config, now)
-    return page(readings, active(readings, config, shop.NAMES), shop.NAMES, now, "0.1.0", ASSETS).decode()
+    board = board or shop.shop_board()
+    readings = read(board, config, now)
+    alerts = active(readings, config, shop.NAMES)
+    known = Known(readings, alerts, board.warmth.jobs, board.history, shop.NAMES, now)
+    return page(known, wanted or Filter(), "0.1.0", ASSETS).decode()
 
 
 def test_the_page_is_whole_without_its_script() -> None:
     """Nodes, alerts, keys, groups and cost are all in the first answer, in sections that the script can find."""
     document = Document(html())
     sections = {one.get("id") for one in document.all("section")}
-    assert sections == {"nodes", "alerts", "hotkeys", "native", "groups", "cost"}
+    assert sections == {"nodes", "alerts", "hotkeys", "native", "shards", "groups", "cost", "warming"}
     for text in ("flash-sale:banner", "RedisDown", "product:*:price", "Sampling cost", "131,402", "refused"):
         assert text in document.text
     assert "refresh" in {one.get("http-equiv") for one in document.all("meta")}
@@ -83,7 +90,7 @@ def test_nothing_is_inline() -> None:
     """No style, no script and no handler in the document: what the content security policy forbids is not there."""
     document = Document(html())
     assert document.all("style") == []
-    assert document.all("script") == [{"src": "assets/page.js?v=2", "defer": ""}]
+    assert document.all("script") == [{"src": "assets/page.js?v=2", "type": "module"}]
     for _, attributes in document.elements:
         assert not any(name == "style" or name.startswith("on") for name in attributes)
 
@@ -91,7 +98,7 @@ def test_nothing_is_inline() -> None:
 def test_links_are_relative() -> None:
     """The page works behind a proxy that puts it under a path of its own."""
     for attributes in Document(html()).all("a"):
-        assert re.match(r"[a-z]", attributes["href"] or "")
+        assert re.match(r"[a-z?#]", attributes["href"] or "")
         assert "://" not in (attributes["href"] or "")
 
 

@@ -1,54 +1,100 @@
-// Fetches the page again every second and swaps the sections that changed. Everything also works without it.
-"use strict";
+// Fetches the page again every second and changes what differs. Everything also works without it.
+// The state of the view is its URL, with the script as without: links and the form lead to other URLs.
+import { morph } from "./morph.js";
 
 const EVERY_MS = 1000;
 const GIVE_UP_MS = 4000;
-const clock = document.getElementById("clock");
-let lastSeen = clock.textContent;
+const TYPING_MS = 250;
+let turn = 0;
 
-// Swapping under a reader's selection would take it away.
+const paused = () => new URLSearchParams(location.search).get("pause") === "1";
+
+// Changing text under a reader's selection would take it away.
 function selecting() {
   const selection = window.getSelection();
   return selection !== null && !selection.isCollapsed;
 }
 
-function swap(fresh) {
-  for (const section of document.querySelectorAll("main section[id]")) {
-    const other = fresh.getElementById(section.id);
-    if (other !== null && other.outerHTML !== section.outerHTML) {
-      section.replaceWith(document.adoptNode(other));
-    }
-  }
+function show(fresh) {
   document.title = fresh.title;
-  lastSeen = fresh.getElementById("clock").textContent;
+  morph(document.documentElement.querySelector("body"), fresh.body);
+  const theme = fresh.documentElement.dataset.theme;
+  if (theme) {
+    document.documentElement.dataset.theme = theme;
+  } else {
+    delete document.documentElement.dataset.theme;
+  }
 }
 
-async function refresh() {
+// A pause keeps what is seen, also while the buttons change.
+function showButtons(fresh) {
+  for (const id of ["pause", "theme", "state"]) {
+    morph(document.getElementById(id), fresh.getElementById(id));
+  }
+}
+
+async function refresh(apply = show) {
+  const mine = ++turn;
   try {
     const reply = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(GIVE_UP_MS) });
     if (!reply.ok) {
       throw new Error(`HTTP ${reply.status}`);
     }
     const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
-    if (!selecting()) {
-      swap(fresh);
+    if (mine === turn) {
+      fresh.body.className = paused() ? "paused" : "watching";
+      document.body.className = fresh.body.className;
+      apply(fresh);
     }
-    document.body.className = "watching";
-    clock.textContent = lastSeen;
   } catch {
-    document.body.className = "lost";
-    clock.textContent = `exporter unreachable, last seen ${lastSeen}`;
+    if (mine === turn) {
+      document.body.className = "lost";
+      document.getElementById("state").textContent = "exporter unreachable, last seen then";
+    }
   }
 }
+
+function go(url, apply) {
+  history.pushState(null, "", url);
+  return refresh(apply);
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href^='?']");
+  if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0) {
+    event.preventDefault();
+    go(link.getAttribute("href"), link.id === "pause" && !paused() ? showButtons : show);
+  }
+});
+
+function filtered(form) {
+  const said = [...new FormData(form)].filter(([name, value]) => value !== "" && !(name === "limit" && value === "25"));
+  return `?${new URLSearchParams(said)}`;
+}
+
+let typing;
+document.addEventListener("input", (event) => {
+  const form = event.target.closest("#filters");
+  if (form) {
+    clearTimeout(typing);
+    const wait = event.target.type === "search" ? TYPING_MS : 0;
+    typing = setTimeout(() => go(filtered(form)), wait);
+  }
+});
+document.addEventListener("submit", (event) => {
+  event.preventDefault();
+  go(filtered(event.target));
+});
+window.addEventListener("popstate", () => refresh());
 
 async function watch() {
   for (;;) {
     await new Promise((done) => setTimeout(done, EVERY_MS));
-    if (!document.hidden) {
+    if (!document.hidden && !paused() && !selecting()) {
       await refresh();
     }
   }
 }
 
-document.body.className = "watching";
+document.body.className = paused() ? "paused" : "watching";
 watch();

@@ -1,0 +1,1 @@
+"""The page at `/`, one module for each of its panels; `document` puts them together."""
