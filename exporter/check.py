@@ -19,7 +19,8 @@ from exporter.monitor.watchdog import Watchdog
 from exporter.sampling.native import CONFIGURED, STANDS_IN_FOR, offers
 from exporter.snapshot import Source
 from exporter.stats.prober import Prober
-from exporter.stats.questions import QUESTIONS
+from exporter.stats.questions import QUESTIONS, of_slots
+from exporter.stats.slots import BusiestSlots
 from exporter.topology import topology_of
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ _MEANING = {
     "OBJECT ENCODING": "encoding of hot keys",
     "PTTL": "remaining life of hot keys, and of key groups",
     "OBJECT FREQ": "hot keys by rank, under an lfu policy and where MONITOR is refused",
-} | {question.name: question.meaning for question in QUESTIONS}
+} | {question.name: question.meaning for question in (*QUESTIONS, of_slots(BusiestSlots()))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,8 @@ class ServerStats:
 
     `info` are INFO's plain fields, as text. `databases` maps `db0` to its numbers, `latencies` a command to the
     microseconds at each percentile. `started_at` is in seconds since 1970, `taken_at` on this process's monotonic
-    clock; `interval` is the time until the next reading.
+    clock; `interval` is the time until the next reading. `slots` are the busiest slots of a cluster node, each with its
+    numbers by the server's names.
     """
 
     info: Mapping[str, str]
@@ -177,6 +178,7 @@ class ServerStats:
     sentinel_details: tuple[SentinelDetails, ...] = ()
     limits: Limits | None = None
     cluster: Mapping[str, str] = field(default_factory=nothing)
+    slots: Mapping[str, Mapping[str, float]] = field(default_factory=nothing)
     slowlog: Slowlog | None = None
     commandlog: Mapping[str, float] = field(default_factory=nothing)
     spikes: tuple[LatencySpike, ...] = ()

@@ -244,7 +244,10 @@ class BigKey:
 
 @dataclass(frozen=True, slots=True)
 class Keyspace:
-    """What a look over a node's keys has found; its oldest observation is of `began` (seconds since 1970)."""
+    """What a look over a node's keys has found; its oldest observation is of `began` (seconds since 1970).
+
+    `seconds` is how long the last finished look took, 0 before the first.
+    """
 
     groups: tuple[KeyGroup, ...]
     bigkeys: tuple[BigKey, ...]
@@ -253,6 +256,7 @@ class Keyspace:
     began: float
     valid_until: float
     taken_at: float
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

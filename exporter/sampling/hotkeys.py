@@ -74,6 +74,7 @@ class Sampler:
         self._refusals = 0
         self._table: CommandTable | None = None
         self._table_at = 0.0
+        self._table_of = ""
         self._unknown: frozenset[bytes] = frozenset()
         self._lag = 0.0
 
@@ -213,10 +214,17 @@ class Sampler:
         self._board.publish(self.node, self._totals.frozen())
 
     def _commands(self, session: Session) -> CommandTable:
-        """Where the keys of each command stand, as this server says; a server that does not say gets our table."""
-        now = time.monotonic()
-        if self._table is None or (now - self._table_at > TABLE_SECONDS and not session.active):
-            self._table, self._table_at = self._read_table(), now
+        """Where the keys of each command stand, as this server says; a server that does not say gets our table.
+
+        Reading it takes longer than anything else here, so it is kept while the server runs, over lost connections too.
+        """
+        now, status = time.monotonic(), self._board.latest(self.node, NodeStatus)
+        run_id = status.run_id if status else ""
+        old = now - self._table_at > TABLE_SECONDS and not session.active
+        if self._table is None or old or run_id != self._table_of:
+            if session.active:
+                session.leave()
+            self._table, self._table_at, self._table_of = self._read_table(), now, run_id
         if self._unknown:
             # Renamed commands and modules loaded since: a moment is lost, once for each name.
             if session.active:
@@ -266,7 +274,6 @@ class Sampler:
         """The session broke: what was not observed is a gap, and the next try comes soon."""
         outcome = Outcome.ERROR if outcome is Outcome.COMPLETE else outcome
         self._totals.bursts[outcome.value] += 1
-        self._table = None
         skip = self._governor.failed(fault.reason, outcome)
         self._state(Source.NONE, fault.reason.value)
         self._skip(skip, stop)

@@ -270,6 +270,7 @@ class KeyspaceSampler:
                 # Until the next look should long have been finished.
                 valid_until=now + LATE_LOOKS * max(settings.interval, now - began + RETRY_SECONDS),
                 taken_at=now,
+                seconds=now - began if ended else 0.0,
             ),
         )
 

@@ -12,7 +12,8 @@ from exporter.errors import NodeError
 from exporter.log import log
 from exporter.serverstats import Collection, Limits, ServerStats
 from exporter.stats import commandstats, info, replication, sentinel
-from exporter.stats.questions import QUESTIONS
+from exporter.stats.questions import QUESTIONS, of_slots
+from exporter.stats.slots import BusiestSlots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,7 @@ SLOW_SECONDS = 5.0
 FAST_COMMANDS = ("info", "ping")
 SLOW_COMMANDS = (
     "config|get", "slowlog|len", "slowlog|get", "latency|latest", "latency|histogram", "commandlog|len", "cluster|info",
-    "sentinel|masters", "sentinel|sentinels", "sentinel|replicas",
+    "cluster|slot-stats", "sentinel|masters", "sentinel|sentinels", "sentinel|replicas",
 )  # fmt: skip
 
 
@@ -63,6 +64,8 @@ class Collector:
         self._commands = commandstats.commands()
         self._errors = commandstats.errors()
         self._latencies = commandstats.latencies()
+        self._slots = BusiestSlots()
+        self._questions = (*QUESTIONS, of_slots(self._slots))
         self.costs = Costs()
         self.collection = Collection()
 
@@ -76,6 +79,12 @@ class Collector:
         """Whether each question that this server can answer was answered to us."""
         return dict(self._asked)
 
+    @property
+    def slow_seconds(self) -> float:
+        """What everything but INFO costs the server, each time that it is asked."""
+        more_slots = self._slots.questions - 1
+        return self.costs.seconds(SLOW_COMMANDS) + more_slots * self.costs.seconds(("cluster|slot-stats",))
+
     def connected(self, seconds: float) -> None:
         """Note a new connection, which took so long: everything is asked again."""
         self.collection = replace(self.collection, connect_seconds=seconds)
@@ -86,10 +95,11 @@ class Collector:
         if now < self._next:
             return
         self._next = now + pause
+        slots = self._slots.questions
         answers: dict[str, Any] = {}
         asked: dict[str, bool] = {}
         try:
-            for question in QUESTIONS:
+            for question in self._questions:
                 if question.applies(known):
                     replies = self._inquirer.answers(question, question.commands(known))
                     asked[question.name] = replies is not None
@@ -100,6 +110,8 @@ class Collector:
             log.debug("stats.incomplete", "some statistics could not be read", addr=fault.addr, detail=str(fault))
             return
         self._answers, self._asked = answers, asked
+        if self._slots.questions > slots:
+            self._next = now  # there is more to know of them than was asked for
 
     def stats(self, known: Info, *, now: float, wall: float, interval: float) -> ServerStats:
         """Put together what is known at `now`; the answers are left out where there are none."""

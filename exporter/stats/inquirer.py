@@ -112,16 +112,19 @@ class Inquirer:
         """
         if question.name in self.refused or not commands:
             return None
-        try:
-            replies = self.ask(*commands)
-        except Oversized:
-            self._refuse(question.name, "the reply is too long")
-            return None
-        refusal = next((one for one in replies if isinstance(one, Refusal)), None)
-        if refusal is None:
-            return replies
-        self._refuse(question.name, refusal.text)
-        return None
+        exchanges = [(command,) for command in commands] if question.one_by_one else [commands]
+        replies: list[Reply] = []
+        for exchange in exchanges:
+            try:
+                replies += self.ask(*exchange)
+            except Oversized:
+                self._refuse(question.name, "the reply is too long")
+                return None
+            refusal = next((one for one in replies if isinstance(one, Refusal)), None)
+            if refusal is not None:
+                self._refuse(question.name, refusal.text)
+                return None
+        return replies
 
     def _refuse(self, name: str, text: str) -> None:
         self.refused[name] = text

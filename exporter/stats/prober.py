@@ -14,7 +14,7 @@ from exporter.errors import DownReason, NodeError
 from exporter.link import REPLY_TIMEOUT
 from exporter.snapshot import NodeStatus
 from exporter.stats import info, pace
-from exporter.stats.collector import FAST_COMMANDS, SLOW_COMMANDS, SLOW_SECONDS, Collector
+from exporter.stats.collector import FAST_COMMANDS, SLOW_SECONDS, Collector
 from exporter.stats.hits import HitRatio, Reading
 from exporter.stats.inquirer import Inquirer
 from exporter.stats.limits import server_limit
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
     from exporter.link import Link, OwnTraffic
     from exporter.serverstats import ServerStats
+
+
+LONGEST_REFUSED_SECONDS = 30.0
+"""A right may be granted at any time, but each try until then is an error in the server's statistics."""
 
 
 class Prober:
@@ -51,6 +55,7 @@ class Prober:
         self._phase = pace.Phase(clock() - random.random() * interval, random.uniform(0.15, 0.35))
         self._hits = HitRatio()
         self._own_seconds = 0.0
+        self._refusals = 0
         self._last_success: float | None = None
         self._last: NodeStatus | None = None
         self.stats: ServerStats | None = None
@@ -65,6 +70,7 @@ class Prober:
         except NodeError as fault:
             return self._unreachable(fault)
         now = self._clock()
+        self._refusals = 0
         loading = bool(info.integer(known.fields, "loading"))
         if not loading:
             self._last_success = self._wall()
@@ -80,9 +86,16 @@ class Prober:
 
     def pause(self, nodes: int, scraped: float | None) -> float:
         """How long to wait until the next probe, where `nodes` are probed in all and `scraped` was the last scrape."""
+        if self._refusals:
+            return self._patience
         cost = self._collector.costs.seconds(FAST_COMMANDS)
         self._interval = pace.interval(self._setting, cost, self._own_seconds, nodes)
         return self._phase.wait(self._clock(), self._interval, scraped)
+
+    @property
+    def _patience(self) -> float:
+        """Who may not ask INFO asks less and less often."""
+        return float(min(LONGEST_REFUSED_SECONDS, self._setting * 2 ** min(self._refusals, 10)))
 
     @property
     def allowed(self) -> dict[str, bool]:
@@ -108,7 +121,7 @@ class Prober:
         return self._clock() - started
 
     def _pause_of_questions(self) -> float:
-        cost = self._collector.costs.seconds(SLOW_COMMANDS)
+        cost = self._collector.slow_seconds
         return max(SLOW_SECONDS, self._interval, cost / pace.SERVER_SHARE) - self._interval / 2
 
     def _age_limit(self, now: float) -> float:
@@ -122,10 +135,12 @@ class Prober:
         return Reading(now, hits, misses, self._own.hits, self._own.misses)
 
     def _unreachable(self, fault: NodeError) -> NodeStatus:
+        self._refusals = self._refusals + 1 if fault.reason is DownReason.NOPERM else 0
         known = self._last or self._status({}, None, self._clock())
         self._last = replace(
             known, down=fault.reason, detail=str(fault), latency_seconds=None, loading=False,
             ops_per_second=0.0, input_bytes_per_second=0.0, taken_at=self._clock(),
+            interval=self._patience if self._refusals else self._interval,
         )  # fmt: skip
         return self._last
 

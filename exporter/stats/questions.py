@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from exporter.stats.info import Info
     from exporter.stats.reply import Reply
+    from exporter.stats.slots import BusiestSlots
 
 Command = tuple[str, ...]
+SLOT_STATS = "CLUSTER SLOT-STATS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class Question:
     """One thing to know.
 
     `name` is the right that it takes, as `check` shows it; `field` the one of `ServerStats` that `read` fills from the
-    replies to `commands`; `meaning` says what is missing without it.
+    replies to `commands`; `meaning` says what is missing without it. Commands are sent at once, unless each takes the
+    server so long that it should do something else in between: `one_by_one`.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Question:
     commands: Callable[[Info], Sequence[Command]]
     read: Callable[[Info, Sequence[Reply]], object]
     applies: Callable[[Info], bool]
+    one_by_one: bool = False
 
 
 def version(info: Info) -> tuple[int, int]:
@@ -68,6 +72,16 @@ def _is_data(info: Info) -> bool:
 
 def _always(*commands: Command) -> Callable[[Info], Sequence[Command]]:
     return lambda _info: commands
+
+
+def _counts_slots(info: Info) -> bool:
+    return is_cluster(info) and (valkey(info) >= (8, 0) or (valkey(info) == (0, 0) and version(info) >= (8, 2)))
+
+
+def of_slots(slots: BusiestSlots) -> Question:
+    """What a node's slots are asked, which depends on what they have answered."""
+    meaning = "the busiest slots of a cluster node"
+    return Question(SLOT_STATS, "slots", meaning, slots.commands, slots.read, _counts_slots, one_by_one=True)
 
 
 def _cluster(_info: Info, replies: Sequence[Reply]) -> dict[str, str]:

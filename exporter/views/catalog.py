@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from exporter.views import families, keyspace, native_families, redis_families
+from exporter.views import families, keyspace, native_families, redis_families, slot_families
 
-SECTIONS = (*families.SECTIONS, *keyspace.SECTIONS, *native_families.SECTIONS, *redis_families.SECTIONS)
+SECTIONS = (
+    *families.SECTIONS,
+    *keyspace.SECTIONS,
+    *native_families.SECTIONS,
+    *slot_families.SECTIONS,
+    *redis_families.SECTIONS,
+)

@@ -116,6 +116,24 @@ def test_what_is_refused_is_asked_once_per_connection(prober: Callable[..., Prob
         assert server.asked[b"LATENCY"] == 4
 
 
+def test_who_may_not_ask_asks_less_and_less_often(prober: Callable[..., Prober]) -> None:
+    """Each INFO that is refused is an error there: after a minute it is one in 30 s; a right given is noticed."""
+    clock = FakeClock()
+    waits = []
+    with ReplayServer(version="7.0.15") as server:
+        server.replies[b"INFO"] = b"-NOPERM this user has no permissions to run the 'info' command\r\n"
+        one = prober(server, clock)
+        for _ in range(6):
+            status = one.probe()
+            assert (status.down, status.interval) == ("noperm", one.pause(1, None))
+            waits.append(status.interval)
+            clock.advance(status.interval)
+        assert waits == [2, 4, 8, 16, 30, 30]
+        server.replies[b"INFO"] = bulk(TEXT)
+        assert one.probe().down is None
+        assert one.pause(1, None) <= 1
+
+
 def test_only_what_a_server_knows_is_asked(prober: Callable[..., Prober]) -> None:
     """No question about histograms before Redis 7.0, none about Valkey's command log elsewhere."""
     with ReplayServer(version="6.0.16") as server:

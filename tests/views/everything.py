@@ -13,6 +13,7 @@ from exporter.serverstats import (
     SentinelDetails,
     Slowlog,
 )
+from exporter.stats import slots
 from exporter.views.redis_families import info_fields
 from tests.captured import captured_text, stats_of
 from tests.views import shop
@@ -73,6 +74,7 @@ def answered(text: bytes) -> ServerStats:
         commandlog={"slow": 3.0, "large-request": 2.0, "large-reply": 1.0},
         spikes=(LatencySpike("command", 1_700_000_000.0, 0.3),),
         histograms={"get": Histogram(7, ((1, 4), (2, 7))), "config|get": Histogram(1, ((16, 1),))},
+        slots={"15495": dict.fromkeys(slots.NUMBERS, 3.0)},
         sentinel_details=(SENTINEL,),
         collection=Collection(5, 0.02, 0.004, 0.001),
     )

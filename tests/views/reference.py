@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exporter.meters import Meters
-from exporter.views import catalog, families, warming
+from exporter.views import catalog, families, slot_families, warming
 from exporter.views.exposition import Format
 from exporter.views.metrics import TARGET_INFO, MetricsView
 from exporter.views.reading import read
@@ -60,6 +60,8 @@ Names, labels and help are those of redis_exporter 1.45.0 and of its newest sour
   on Valkey. On older servers it has that version's labels.
 * `redis_commands_latencies_usec_sum` is the command's own time; a command whose name begins another's does not get that
   one's time too.
+* `redis_last_key_groups_scrape_duration_milliseconds` is how long the last finished look over the keys took, which goes
+  on in the background and is paced: minutes are usual where there are many keys.
 * `redis_exporter_scrapes_total` and `redis_exporter_scrape_duration_seconds` count readings since the start. There they
   are always of one scrape. `golang_version` says that there is none.
 * CONFIG is asked for a few settings by name, never for all: no password crosses the wire.
@@ -72,6 +74,7 @@ TITLES = (
     (commands.SECTIONS, "Commands, errors, latencies and logs"),
     (server.SECTIONS, "The server: identity, databases, limits"),
     (replication.SECTIONS, "Replication and Sentinel"),
+    (slot_families.SECTIONS, "Slots of a cluster node"),
     (one_scrape.SECTIONS, "One scrape"),
 )
 PROCESS = "This process"
@@ -99,6 +102,7 @@ BOUNDS = {
     "certificate": "3",
     "engine": "engines, at most 16",
     "thread": "I/O threads",
+    "slot": "slots that lead, 10 by each of 5 numbers: at most 50",
     "job_name": "jobs",
     "level": "5",
     "result": "results: a closed set",

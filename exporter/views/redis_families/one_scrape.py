@@ -34,6 +34,11 @@ def _collection(value: Callable[[Collection], float]) -> Callable[[Sheet], Sampl
     return lambda sheet: (("", value(sheet.reading.stats.collection)),) if sheet.reading.stats else ()
 
 
+def _last_look(sheet: Sheet) -> Samples:
+    """Looks go on in the background: how long the last finished one took, 0 while there is none."""
+    return (("", 1e3 * sheet.reading.keyspace.seconds if sheet.reading.keyspace else 0.0),)
+
+
 def _error(sheet: Sheet) -> Samples:
     down = sheet.reading.down
     return ((label("err", down or ""), 1.0 if down else 0.0),)
@@ -48,7 +53,7 @@ def _row(name: str, text: str, samples: Callable[[Sheet], Samples], kind: Kind =
 SECTIONS = (
     Section(
         Collect.STATS,
-        lambda reading: (reading.stats, reading.down),
+        lambda reading: (reading.stats, reading.down, reading.keyspace),
         (
             _row("exporter_build_info", "redis exporter build_info", lambda _sheet: ((_BUILD, 1.0),)),
             _row("exporter_last_scrape_error", "The last scrape error status.", _error),
@@ -91,7 +96,7 @@ SECTIONS = (
             _row(
                 "last_key_groups_scrape_duration_milliseconds",
                 "Duration of the last key group metrics scrape in milliseconds",
-                lambda _sheet: (("", 0.0),),
+                _last_look,
             ),
         ),
         scrape_only=True,
