@@ -69,6 +69,7 @@ class App:
         try:
             signal.signal(signal.SIGHUP, lambda *_: self._hangup.set())
             self._fleet.become(self._config)
+            _warn(self._config)
             self._meters.config_read(usable=True)
             self._meters.alert_thresholds(self._config.alerts.memory_ratio, self._config.alerts.latency)
             self._keeper.start()
@@ -119,6 +120,7 @@ class App:
             self._guests.retain(config, time.monotonic())
             self._config, self._effective = config, self._with_guests(config)
             self._fleet.become(self._effective)
+            _warn(config)
             self._meters.config_read(usable=True)
             self._meters.alert_thresholds(config.alerts.memory_ratio, config.alerts.latency)
             log.info("config.reloaded", "configuration reloaded", targets=len(config.targets))
@@ -176,6 +178,17 @@ class App:
                 self._effective = self._with_guests(self._config)
                 self._fleet.drop(gone)
                 log.info("guest.left", "servers that nobody asks for any more are not watched", count=len(gone))
+
+
+def _warn(config: Config) -> None:
+    """Log what works as configured, and not as most people would want it."""
+    for target in config.targets:
+        if target.tls.insecure_skip_verify or target.sentinel.tls.insecure_skip_verify:
+            log.warning("tls.unverified", "insecure_skip_verify: who is on the path can read password and commands",
+                        target=target.name)  # fmt: skip
+    if config.keys.privacy == "hash" and config.keys.hash_secret_file is None:
+        log.warning("keys.hash_not_kept", "privacy is hash without hash_secret_file: every key has another name after "
+                    "each start, and on each exporter")  # fmt: skip
 
 
 def listening_socket(config: Config) -> socket.socket:

@@ -6,8 +6,10 @@ are only queued in a transaction that is then discarded, which is enough for the
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import redis
@@ -21,14 +23,18 @@ from exporter.snapshot import Source
 from exporter.stats.prober import Prober
 from exporter.stats.questions import QUESTIONS, of_slots
 from exporter.stats.slots import BusiestSlots
+from exporter.tls.connection import look
 from exporter.topology import topology_of
 
 if TYPE_CHECKING:
     from exporter.config import Config, Target
+    from exporter.link import Link
     from exporter.snapshot import Node, NodeStatus
+    from exporter.tls.certificates import Certificate
     from exporter.topology import Topology
 
 MEBIBYTE = 1 << 20
+LOOK_TIMEOUT = 1.0
 REPLY_BLOCK_BYTES = 1 << 16
 """A server looks at its limit after it has added a line to a block of its reply list: it passes it by that much."""
 LIMIT_LINE = 'CONFIG SET client-output-buffer-limit "normal 32mb 16mb 10"'
@@ -88,6 +94,21 @@ class NodeReport:
     held_bytes_at_worst: int
     server_limit_bytes: int
     advice: tuple[str, ...]
+    tls: TlsReport | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TlsReport:
+    """What was negotiated, and what the server presents, its own certificate first; `reason` says why it is refused.
+
+    `verified` is whether the certificates count; where they are refused they are shown all the same.
+    """
+
+    version: str
+    cipher: str
+    verified: bool
+    reason: str
+    chain: tuple[Certificate, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +174,11 @@ def to_text(report: Report) -> str:
 
 
 def _node(config: Config, target: Target, topology: Topology, node: Node, watchdog: Watchdog) -> NodeReport:
-    prober = Prober(topology.link(node), topology.own(node))
+    link = topology.link(node)
+    prober = Prober(link, topology.own(node))
     try:
         status = prober.probe()
+        tls = _tls(target, link, status)
     finally:
         prober.close()
     up = status.down is None
@@ -190,7 +213,23 @@ def _node(config: Config, target: Target, topology: Topology, node: Node, watchd
         held_bytes_at_worst=_held(plan, status) if source == "monitor" else 0,
         server_limit_bytes=status.server_limit_bytes,
         advice=tuple(advice),
+        tls=tls,
     )
+
+
+def _tls(target: Target, link: Link, status: NodeStatus) -> TlsReport | None:
+    """What was negotiated; if certificates were refused, what the server presents to somebody who takes any."""
+    if not link.endpoint.tls:
+        return None
+    found = link.negotiated
+    if found is None and status.tls_reason:
+        anybody = {"insecure_skip_verify": True, "ca_file": None, "cert_file": None, "key_file": None}
+        with contextlib.suppress(OSError):
+            found = look(target.tls.model_copy(update=anybody), link.endpoint, LOOK_TIMEOUT, patient=False)
+    verified = not target.tls.insecure_skip_verify and not status.tls_reason
+    if found is None:
+        return TlsReport("", "", verified, status.tls_reason, ())
+    return TlsReport(found.version, found.cipher, verified, status.tls_reason, found.chain)
 
 
 def _allowed(topology: Topology, node: Node) -> dict[str, bool]:
@@ -279,7 +318,7 @@ def _held(plan: object, status: NodeStatus) -> int:
 
 def _lines(node: NodeReport) -> list[str]:
     if not node.up:
-        return [f"{node.target}  {node.addr}", f"  DOWN  {node.reason}: {node.detail}"]
+        return [f"{node.target}  {node.addr}", f"  DOWN  {node.reason}: {node.detail}", *_tls_lines(node)]
     lines = [f"{node.target}  {node.addr}  {node.server} {node.version}, {node.role}"]
     if node.source == "none":
         lines.append(f"  hot keys   none: {node.source_reason or 'unsupported'}")
@@ -293,7 +332,20 @@ def _lines(node: NodeReport) -> list[str]:
             f"{node.bytes_per_second_at_most / MEBIBYTE:g} MiB/s are read",
             f"  worst case if this host vanishes: the server holds up to {node.held_bytes_at_worst / MEBIBYTE:.1f} MiB",
         ]
+    lines += _tls_lines(node)
     lines += [
         f"  {'allowed' if allowed else 'REFUSED'}    {name}: {_MEANING[name]}" for name, allowed in node.allowed.items()
     ]
     return lines + [f"  safer with {line}" for line in node.advice]
+
+
+def _tls_lines(node: NodeReport) -> list[str]:
+    tls = node.tls
+    if tls is None:
+        return []
+    state = tls.reason or ("verified" if tls.verified else "NOT VERIFIED (insecure_skip_verify)")
+    lines = [f"  TLS        {' '.join(filter(None, (tls.version, tls.cipher)))}  {state}"]
+    for one in tls.chain:
+        since, until = (datetime.fromtimestamp(at, UTC).isoformat(" ", "minutes")[:16] for at in one.validity)
+        lines.append(f"    certificate  {one.subject}, by {one.issuer}, valid from {since} to {until} UTC")
+    return lines

@@ -68,13 +68,33 @@ class DownReason(StrEnum):
     STARTING = "starting"
 
 
-class NodeError(ExporterError):
-    """A node did not do what we asked; `reason` is what the outside may see."""
+class TlsReason(StrEnum):
+    """Why there is no TLS connection: the closed set of `redis_tls_down_info{reason}`."""
 
-    def __init__(self, addr: str, act: str, reason: DownReason, detail: str = "") -> None:
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    UNKNOWN_CA = "unknown_ca"
+    NAME_MISMATCH = "name_mismatch"
+    REVOKED = "revoked"
+    WEAK = "weak"
+    CLIENT_CERTIFICATE_MISSING = "client_certificate_missing"
+    CLIENT_CERTIFICATE_REFUSED = "client_certificate_refused"
+    PROTOCOL_TOO_OLD = "protocol_too_old"
+    NO_COMMON_CIPHER = "no_common_cipher"
+    NOT_TLS = "not_tls"
+    FILES = "files"
+    CLOSED = "closed"
+    FAILED = "failed"
+
+
+class NodeError(ExporterError):
+    """A node did not do what we asked; `reason` is what the outside may see, `tls` more of it where that is TLS."""
+
+    def __init__(self, addr: str, act: str, reason: DownReason, detail: str = "", tls: TlsReason | None = None) -> None:
         super().__init__(f"{addr}: {act}: {detail or reason.value}")
         self.addr = addr
         self.reason = reason
+        self.tls = tls
 
 
 class MonitorRefused(NodeError):

@@ -19,14 +19,16 @@ from redis.connection import Connection, UnixDomainSocketConnection
 from redis.maint_notifications import MaintNotificationsConfig
 
 from exporter.config import secret_of
-from exporter.errors import DownReason, NodeError
-from exporter.tls import client_context, tls_reason
+from exporter.errors import DownReason, NodeError, TlsReason
+from exporter.tls import tls_fault
+from exporter.tls.connection import TlsConnection, look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from exporter.config import Endpoint, Target
     from exporter.snapshot import Node
+    from exporter.tls.connection import Negotiated
 
 CLIENT_NAME = "hotkey-exporter"
 CONNECT_TIMEOUT = 1.0
@@ -43,7 +45,8 @@ class OwnTraffic:
 
     `addresses` are our connections as MONITOR shows them. `token` marks our commands where all clients look alike (unix
     sockets): it is this process's secret. `hits` and `misses` are what our probes added to the server's own counters.
-    `reaped` are the ids of clients of ours that we had the server end, because it held too much for them.
+    `reaped` are the ids of clients of ours that we had the server end, because it held too much for them. Connections
+    that were opened before the last of the `renewals` use certificates that are not the newest.
     """
 
     def __init__(self) -> None:
@@ -54,6 +57,7 @@ class OwnTraffic:
         self.hits = 0
         self.misses = 0
         self.reaped: frozenset[int] = frozenset()
+        self.renewals = 0
 
     @property
     def addresses(self) -> frozenset[bytes]:
@@ -84,6 +88,11 @@ class OwnTraffic:
             self.hits += hits
             self.misses += misses
 
+    def renew(self) -> None:
+        """Certificates have changed: each connection is replaced by a new one when it is next used."""
+        with self._lock:
+            self.renewals += 1
+
 
 class Link:
     """One connection to one node: raw replies, no retries, a bound on every wait.
@@ -102,19 +111,32 @@ class Link:
         timeout: float = REPLY_TIMEOUT,
     ) -> None:
         self.node = node
+        self.endpoint = endpoint or target.endpoint
         self.client_id: int | None = None
         self.authentication: tuple[str, ...] = ()
         self._target = target
-        self._endpoint = endpoint or target.endpoint
         self._timeout = timeout
         self._own = own
         self._address: bytes | None = None
         self._connection: Any = None
+        self._renewals = 0
+        self._introduced = False
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a connection; it may have died since it was last used."""
-        return self._connection is not None
+        """Whether there is a connection that need not be renewed; it may have died since it was last used."""
+        return self._connection is not None and not self.is_outdated
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the connection was made with certificates that have changed since; `open` replaces it."""
+        return self._connection is not None and self._renewals != self._own.renewals
+
+    @property
+    def negotiated(self) -> Negotiated | None:
+        """What the two sides of an open TLS connection agreed on; None without TLS."""
+        found: Negotiated | None = getattr(self._connection, "negotiated", None)
+        return found
 
     @property
     def was_reaped(self) -> bool:
@@ -134,8 +156,10 @@ class Link:
             NodeError: the node cannot be used, with the reason.
 
         """
-        if self._connection is not None:
+        if self.is_open:
             return
+        self.close()
+        self._renewals, self._introduced = self._own.renewals, False
         connection: Any = None
         try:
             connection = self._unconnected()
@@ -146,6 +170,7 @@ class Link:
             raise self._failed("connect", error) from None
         self._connection = connection
         self._introduce()
+        self._introduced = True
 
     def close(self) -> None:
         """Close the connection, if there is one. Never raises."""
@@ -216,7 +241,7 @@ class Link:
             raise self._failed(act, error) from None
 
     def _unconnected(self) -> Any:
-        endpoint, target = self._endpoint, self._target
+        endpoint, target = self.endpoint, self._target
         username = target.username or endpoint.username
         try:
             password = secret_of(target)
@@ -239,7 +264,11 @@ class Link:
         if not endpoint.tls:
             return _TcpConnection(host=endpoint.host, port=endpoint.port, **shared)
         name = target.tls.server_name or endpoint.host
-        return _TlsConnection(client_context(target.tls), name, host=endpoint.host, port=endpoint.port, **shared)
+        try:
+            return TlsConnection(target.tls, name, host=endpoint.host, port=endpoint.port, **shared)
+        except OSError as error:
+            fault = tls_fault(error)
+            raise NodeError(self.node.addr, "read certificates", DownReason.TLS, fault.words, fault.reason) from None
 
     def _introduce(self) -> None:
         """Give our connection a name and learn its address and id; a server may refuse each of these."""
@@ -250,7 +279,7 @@ class Link:
                 raise NodeError(self.node.addr, "connect", down, str(reply)[:80])
         _, info, client_id = replies
         self.client_id = client_id if isinstance(client_id, int) else None
-        if self._endpoint.path:
+        if self.endpoint.path:
             return
         if isinstance(info, bytes):
             fields = dict(field.split(b"=", 1) for field in info.split() if b"=" in field)
@@ -264,24 +293,23 @@ class Link:
         if isinstance(error, NodeError):
             return error
         reason, detail = reason_of(error)
-        return NodeError(self.node.addr, act, reason, detail)
+        fault = tls_fault(error) if self.endpoint.tls else None
+        unclear = reason is DownReason.CLOSED or (fault is not None and fault.reason is TlsReason.CLOSED)
+        if fault is not None and unclear and not self._introduced and (verdict := self._verdict()) is not None:
+            reason, fault = DownReason.TLS, tls_fault(verdict)
+        if fault is None or reason is not DownReason.TLS:
+            return NodeError(self.node.addr, act, reason, detail)
+        return NodeError(self.node.addr, act, reason, fault.words, fault.reason)
 
-
-class _TlsConnection(Connection):
-    """A redis-py connection over our own TLS context, which pins a private CA instead of adding it to the system's."""
-
-    def __init__(self, context: ssl.SSLContext, server_name: str, **settings: Any) -> None:
-        super().__init__(**settings)  # type: ignore[no-untyped-call]
-        self._tls = (context, server_name)
-
-    def _connect(self) -> socket.socket:
-        context, server_name = self._tls
-        plain: socket.socket = super()._connect()  # type: ignore[no-untyped-call]
+    def _verdict(self) -> OSError | None:
+        """Why a server hangs up: it may have sent its reason behind our first words, where nobody can read it."""
         try:
-            return context.wrap_socket(plain, server_hostname=server_name)
+            look(self._target.tls, self.endpoint, min(CONNECT_TIMEOUT, self._timeout))
+        except ssl.SSLError as error:
+            return error
         except OSError:
-            plain.close()
-            raise
+            return None
+        return None
 
 
 def _down_by_reply(reply: Exception) -> DownReason | None:
@@ -312,7 +340,7 @@ def reason_of(error: BaseException) -> tuple[DownReason, str]:
     for fault in chain:
         match fault:
             case ssl.SSLError():
-                return DownReason.TLS, tls_reason(fault)
+                return DownReason.TLS, tls_fault(fault).words
             case socket.gaierror():
                 return DownReason.DNS, "the host name cannot be resolved"
             case ConnectionRefusedError() | FileNotFoundError():

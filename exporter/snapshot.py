@@ -174,7 +174,7 @@ class NodeStatus:
 
     `down` is None while the node is up. `hit_ratio` maps `1m` and `5m` to a ratio without our own probes.
     `largest_output_buffer_bytes` is the most that the server lately held for any one client. `interval` is the time
-    until the next probe.
+    until the next probe. `tls_reason` says more where `down` is tls.
     """
 
     down: str | None
@@ -201,6 +201,7 @@ class NodeStatus:
     last_success: float | None
     taken_at: float
     interval: float = 1.0
+    tls_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +279,20 @@ class Membership:
     group: str
 
 
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """The certificates of the way to one server (a node, or a Sentinel); expiries in seconds since 1970.
+
+    `not_after` maps server (what it presented when it was last looked at), client and ca (our files) to when the first
+    certificate of each expires. `version` and `cipher` are what was negotiated, empty before the first handshake.
+    """
+
+    not_after: Mapping[str, float]
+    version: str
+    cipher: str
+    verified: bool
+
+
 Value = (
     HotKeys
     | Membership
@@ -317,6 +332,7 @@ class Board:
         self._nodes = nodes
         self._scraped: dict[Node, float] = {}
         self._latest: dict[tuple[Node, type], Value] = {}
+        self._certificates: dict[Node, Certificates] = {}
         self._lock = threading.Lock()
 
     @property
@@ -337,6 +353,7 @@ class Board:
             self._latest = {key: value for key, value in self._latest.items() if key[0] in self._nodes}
             self._scraped = {node: at for node, at in self._scraped.items() if node in self._nodes}
             self.history.keep(lambda node: node in self._nodes)
+            self._certificates = {node: found for node, found in self._certificates.items() if wanted(node)}
 
     def forget(self, nodes: Collection[Node]) -> None:
         """Forget these nodes, and all that was published for them."""
@@ -355,6 +372,17 @@ class Board:
             self._latest[node, type(value)] = value
             if isinstance(value, HotKeys):
                 self.history.note(node, value.taken_at, value.rates)
+
+    @property
+    def certificates(self) -> Mapping[Node, Certificates]:
+        """The certificates of every server that is reached over TLS; Sentinels are among them, which are no nodes."""
+        return self._certificates
+
+    def certify(self, node: Node, certificates: Certificates) -> None:
+        """Note the certificates of the way to a server."""
+        with self._lock:
+            if any(known.target == node.target for known in self._nodes):
+                self._certificates = {**self._certificates, node: certificates}
 
     def latest(self, node: Node, kind: type[V]) -> V | None:
         """The latest snapshot of one kind, or None before the first."""

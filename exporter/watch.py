@@ -24,7 +24,7 @@ from exporter.sampling.keyspace import KeyspaceSampler
 from exporter.sampling.native import NativeEyes
 from exporter.sampling.scan import Scanner
 from exporter.schedule import GuardedThread, Turns
-from exporter.snapshot import Board, HotKeys, Membership, NodeStatus
+from exporter.snapshot import Board, HotKeys, Membership, Node, NodeStatus
 from exporter.stats.prober import Prober, unreachable
 from exporter.topology import Member, Role, topology_of
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from exporter.meters import Meters
     from exporter.sampling.hotkeys import Safety
     from exporter.sampling.scan import Pace
-    from exporter.snapshot import Node
     from exporter.topology import Topology
 
 GRACE_SECONDS = 1.0
@@ -162,6 +161,8 @@ class Watch:
                     if changed:
                         self._shared.board.forget(set(before) - set(self.nodes))
                         self._apply()
+                for addr, found in discovery.certificates.items():
+                    self._shared.board.certify(Node(self.order.target.name, addr), found)
                 discovery.wait(stop)
         finally:
             self.topology.close()
@@ -289,6 +290,8 @@ class NodeWatch:
         yield GuardedThread(f"prober {label}", probe, self._stop)
         yield GuardedThread(f"sampler {label}", sampler.run, self._stop)
         works = [self._native().steps]
+        if certificates := self._topology.certificates(node, partial(self._board.certify, node)):
+            works.append(certificates.steps)
         if self._settings and self._settings.enabled:
             works.append(self._keyspace(self._settings).steps)
         yield GuardedThread(f"looks {label}", Turns(works).run, self._stop)

@@ -7,6 +7,7 @@ import uuid
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import psutil
 import pytest
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from tests.servers import StartServer
 
+# How long one example takes is the machine's business, not a promise.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 RUN_MARK = "HOTKEY_EXPORTER_TEST_RUN"
 
 

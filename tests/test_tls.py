@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.config import Tls
-from exporter.tls import client_context, tls_reason
+from exporter.tls import client_context, tls_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ def reason_of(client: ssl.SSLContext, server: ssl.SSLContext, name: str = "local
     """The words for a handshake that must fail."""
     with pytest.raises(ssl.SSLError) as failed:
         handshake(client, server, name)
-    return tls_reason(failed.value)
+    return tls_fault(failed.value).words
 
 
 def test_a_private_authority_is_trusted_alone() -> None:
@@ -153,7 +153,7 @@ def test_a_server_without_tls() -> None:
 
     with pytest.raises(ssl.SSLError) as failed:
         client.do_handshake()
-    assert tls_reason(failed.value) == "the server does not speak TLS on this port"
+    assert tls_fault(failed.value).words == "the server does not speak TLS on this port"
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_unusable_files(settings: dict[str, str], words: str) -> None:
     with pytest.raises(OSError, match=r".") as failed:
         client_context(tls(**settings))
 
-    assert tls_reason(failed.value) == words
+    assert tls_fault(failed.value).words == words
 
 
 def test_reason_is_found_behind_other_errors() -> None:
@@ -187,5 +187,5 @@ def test_reason_is_found_behind_other_errors() -> None:
     outer.__context__ = inner
     inner.__context__ = outer
 
-    assert "may want a client certificate" in tls_reason(outer)
-    assert tls_reason(ConnectionError("x")) == "the TLS connection failed"
+    assert "may want a client certificate" in tls_fault(outer).words
+    assert tls_fault(ConnectionError("x")).words == "the TLS connection failed"

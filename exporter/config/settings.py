@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 
 from exporter.config import allow, quantities
+from exporter.config.ciphers import suite
 from exporter.config.endpoint import DEFAULT_SENTINEL_PORT, Endpoint, host_and_port, join, parse
 from exporter.config.fields import FilePath, Flag, Name, Pattern, Patterns, Section, Word
 from exporter.config.warming import Warming
@@ -52,6 +53,7 @@ def _url_pattern(value: object) -> str:
 
 SentinelAddress = Annotated[str, BeforeValidator(_sentinel)]
 UrlPattern = Annotated[str, BeforeValidator(_url_pattern)]
+CipherSuite = Annotated[str, BeforeValidator(suite)]
 KeyRate = Annotated[float, BeforeValidator(quantities.Rate(1 / 3600, 1e8).read)]
 
 
@@ -72,6 +74,11 @@ class Tls(Section):
     )
     min_version: Annotated[Literal["1.2", "1.3"], Word] = Field(
         default="1.2", description="The oldest TLS version that is accepted; older ones than 1.2 are broken."
+    )
+    cipher_suites: tuple[CipherSuite, ...] = Field(
+        default=(),
+        description="The cipher suites that are accepted with TLS 1.2, by their names in Prometheus' own settings. "
+        "Empty: those that are good today. The suites of TLS 1.3 are all good and cannot be chosen.",
     )
     insecure_skip_verify: Flag = Field(
         default=False,

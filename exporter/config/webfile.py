@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationError
 
 from exporter.config.checks import shape_of, words
+from exporter.config.ciphers import cipher
 from exporter.config.document import parse
 from exporter.config.fields import FilePath, Flag, Section
 from exporter.config.files import read_text
@@ -130,20 +131,6 @@ def _checked(found: WebFile, directory: Path) -> WebFile:
         for name in ("cert_file", "key_file", "client_ca_file")
     }
     return found.model_copy(update={"tls_server_config": tls.model_copy(update=files)})
-
-
-def cipher(name: str) -> str | None:
-    """OpenSSL's name of a cipher suite of Go's crypto/tls; "" for those of TLS 1.3, which cannot be chosen; or None."""
-    if name in {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}:
-        return ""
-    found = re.fullmatch(
-        r"TLS_(ECDHE)_(RSA|ECDSA)_WITH_(?:(AES)_(128|256)_(GCM_SHA256|GCM_SHA384)|(CHACHA20_POLY1305)(?:_SHA256)?)",
-        name,
-    )
-    if found is None:
-        return None
-    kind = found[6] or f"{found[3]}{found[4]}_{found[5]}"
-    return f"{found[1]}-{found[2]}-{kind}".replace("_", "-")
 
 
 def _problem(text: str) -> Problem:

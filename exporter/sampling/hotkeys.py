@@ -130,6 +130,8 @@ class Sampler:
 
     def _sample(self, session: Session, plan: Plan) -> None:
         """One slice, from the wire to the Board."""
+        if session.active and self._link.is_outdated:
+            session.leave()  # the next slice comes over a connection with the new certificates
         table = self._commands(session)
         if not session.active:
             session.begin(plan.seconds, plan.limits)

@@ -140,7 +140,7 @@ class Prober:
         self._last = replace(
             known, down=fault.reason, detail=str(fault), latency_seconds=None, loading=False,
             ops_per_second=0.0, input_bytes_per_second=0.0, taken_at=self._clock(),
-            interval=self._patience if self._refusals else self._interval,
+            interval=self._patience if self._refusals else self._interval, tls_reason=fault.tls or "",
         )  # fmt: skip
         return self._last
 
@@ -183,5 +183,5 @@ def unreachable(fault: NodeError, now: float) -> NodeStatus:
         uptime_seconds=None, used_memory_bytes=None, maxmemory_bytes=None, total_memory_bytes=None,
         maxmemory_policy="", ops_per_second=0.0, input_bytes_per_second=0.0, loading=False, failover=False,
         connected_clients=None, evicted_keys=None, hit_ratio={}, server_limit_bytes=0, largest_output_buffer_bytes=0,
-        last_success=None, taken_at=now,
+        last_success=None, taken_at=now, tls_reason=fault.tls or "",
     )  # fmt: skip

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Protocol
 from exporter.config.endpoint import host_and_port
 from exporter.link import REPLY_TIMEOUT, Link, OwnTraffic
 from exporter.snapshot import Node
+from exporter.topology.certificates import CertificateLook
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from exporter.config import Endpoint, Target
+    from exporter.snapshot import Certificates
 
 PROBE_TIMEOUT = 0.5
 """Who decides for a whole deployment cannot wait longer for one of its nodes."""
@@ -48,6 +50,11 @@ class Discovery(Protocol):
     @property
     def seeds(self) -> tuple[str, ...]:
         """Addresses that stand for the deployment until its nodes are known."""
+        ...
+
+    @property
+    def certificates(self) -> Mapping[str, Certificates]:
+        """The certificates of who is asked, by address: those that are no nodes themselves."""
         ...
 
     def find(self, known: tuple[Member, ...], connect: Callable[[str], Link]) -> tuple[Member, ...]:
@@ -122,6 +129,13 @@ class Topology:
     def own(self, node: Node) -> OwnTraffic:
         """What this process itself does on one node."""
         return self._own.setdefault(node.addr, OwnTraffic())
+
+    def certificates(self, node: Node, publish: Callable[[Certificates], None]) -> CertificateLook | None:
+        """Looks after the certificates of one node; None where it is reached without TLS."""
+        endpoint = self._endpoint(node.addr)
+        if not endpoint.tls:
+            return None
+        return CertificateLook(node, endpoint, self._target.tls, self.own(node), publish)
 
     def _probe(self, addr: str) -> Link:
         """A link to a node that may not be a member yet, for a discovery that cannot wait long."""

@@ -20,12 +20,15 @@ from exporter.config.endpoint import join
 from exporter.errors import DownReason, NodeError
 from exporter.link import Link, OwnTraffic
 from exporter.snapshot import Node
+from exporter.topology.certificates import CertificateLook
 from exporter.topology.members import PROBE_TIMEOUT, Member, Role
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
+
+    from exporter.snapshot import Certificates
 
 REFRESH_SECONDS = 1.0
 ANSWER_SECONDS = 0.6
@@ -99,6 +102,11 @@ class SentinelDiscovery:
         self.seeds = tuple(sentinel.addr for sentinel in self._sentinels)
         self._pool: ThreadPoolExecutor | None = None
         self._roles: dict[str, Link] = {}
+
+    @property
+    def certificates(self) -> dict[str, Certificates]:
+        """The certificates of those Sentinels that are reached over TLS, by their addresses."""
+        return {one.addr: one.certificates for one in self._sentinels if one.certificates is not None}
 
     def find(self, known: tuple[Member, ...], connect: Callable[[str], Link]) -> tuple[Member, ...]:
         """The members now, the primary first.
@@ -184,6 +192,8 @@ class _Sentinel:
         self._link = Link(access, node, own, timeout=PROBE_TIMEOUT)
         self._listening = Link(access, node, own, timeout=PROBE_TIMEOUT)
         self._future: Future[None] | None = None
+        self.certificates: Certificates | None = None
+        self._look = CertificateLook(node, access.endpoint, access.tls, own, self._certified) if tls else None
         self.answer: Answer | None = None
         self.fault: NodeError | None = None
 
@@ -220,7 +230,12 @@ class _Sentinel:
     def _busy(self) -> bool:
         return self._future is not None and not self._future.done()
 
+    def _certified(self, certificates: Certificates) -> None:
+        self.certificates = certificates
+
     def _ask(self) -> None:
+        if self._look is not None:
+            self._look.step()
         try:
             told = self._fields(self._link.call("SENTINEL", "MASTER", self._master))
             replicas = [self._addr(self._fields(one)) for one in self._replicas()]

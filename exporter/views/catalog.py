@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from exporter.views import families, keyspace, native_families, redis_families, slot_families
+from exporter.views import certificates, families, keyspace, native_families, redis_families, slot_families
 
 SECTIONS = (
     *families.SECTIONS,
+    *certificates.SECTIONS,
     *keyspace.SECTIONS,
     *native_families.SECTIONS,
     *slot_families.SECTIONS,

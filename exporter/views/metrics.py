@@ -45,12 +45,14 @@ class MetricsView:
         collect: frozenset[Collect],
         own: Iterable[Metric] = (),
         jobs: Iterable[JobState] = (),
+        tls: Sequence[tuple[Family, Sequence[bytes]]] = (),
     ) -> bytes:
-        """Write the families of `collect` for these nodes and warming `jobs`, and `own` (our meters) last."""
+        """Write the families of `collect` for these nodes, of `tls` and warming `jobs`, and `own` (our meters) last."""
         families = self._families(readings, names, [one for one in self._sections(collect) if not one[1].scrape_only])
         if Collect.STATS in collect:
             targets = {reading.target.name: reading.target for reading in readings}
             families.append((TARGET_INFO, [_target_info(target) for target in targets.values()]))
+        families += tls
         if Collect.WARMING in collect:
             families += warming.families(jobs)
         if Collect.SELF in collect:

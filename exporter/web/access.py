@@ -16,7 +16,8 @@ from starlette.exceptions import HTTPException
 from exporter.config import webfile
 from exporter.errors import ConfigError, Problem
 from exporter.log import Throttle, log
-from exporter.tls import server_context, server_reason
+from exporter.tls import server_context, server_words
+from exporter.tls.certificates import not_after, of_file
 from exporter.web.answers import line
 from exporter.web.passwords import Passwords, TooBusyError
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from exporter.config.webfile import TlsServer
+
 OPEN = frozenset({"/-/healthy", "/-/ready"})
 """Probes of an orchestrator, which has no password and learns nothing here."""
 LOOK_SECONDS = 1.0
@@ -38,13 +41,14 @@ _CHALLENGE = {"WWW-Authenticate": 'Basic realm="hotkey-exporter", charset="UTF-8
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What one state of the file says."""
+    """What one state of the file says; `not_after` maps web and ca to when the first certificate of each expires."""
 
     context: ssl.SSLContext | None = None
     passwords: Passwords = field(default_factory=lambda: Passwords({}))
     headers: Mapping[str, str] = field(default_factory=dict)
     asks_for_certificates: bool = False
     files: tuple[Path, ...] = ()
+    not_after: Mapping[str, float] = field(default_factory=dict)
 
 
 def rules_of(path: Path | None) -> Rules:
@@ -64,11 +68,18 @@ def rules_of(path: Path | None) -> Rules:
         try:
             context = server_context(tls)
         except OSError as error:
-            raise ConfigError(Problem("web.config_file", f"tls_server_config: {server_reason(error)}")) from None
+            raise ConfigError(Problem("web.config_file", f"tls_server_config: {server_words(error)}")) from None
     return Rules(
         context, Passwords(found.basic_auth_users), found.http_server_config.headers,
         tls is not None and tls.client_auth_type == "RequireAndVerifyClientCert", tuple(files),
+        _not_after(tls) if tls is not None else {},
     )  # fmt: skip
+
+
+def _not_after(tls: TlsServer) -> dict[str, float]:
+    files = {"web": tls.cert_file, "ca": tls.client_ca_file}
+    dates = {role: not_after(of_file(path)) for role, path in files.items() if path is not None}
+    return {role: date for role, date in dates.items() if date is not None}
 
 
 class Access:

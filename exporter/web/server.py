@@ -54,7 +54,8 @@ def application(
 
     `access` says who may ask; without it, everybody may ask and nobody may change anything.
     """
-    site = Site(board, daemon, meters, clock)
+    access = access or Access()
+    site = Site(board, daemon, meters, clock, access)
     endpoints = {
         "/": site.page,
         "/metrics": site.metrics,
@@ -78,7 +79,7 @@ def application(
     ]
     app = Starlette(
         routes=[*routes, *changes],
-        middleware=[Middleware(Border), Middleware(Gate, access or Access()), Middleware(Deadline)],
+        middleware=[Middleware(Border), Middleware(Gate, access), Middleware(Deadline)],
         exception_handlers={HTTPException: refuse},
     )
     # A redirect would be built from the client's Host header.

@@ -18,7 +18,7 @@ from exporter.config.endpoint import join
 from exporter.guests import is_guest
 from exporter.keynames import KeyNames
 from exporter.snapshot import NodeStatus
-from exporter.views import alerts, health, hotkeys, warming
+from exporter.views import alerts, certificates, health, hotkeys, warming
 from exporter.views.discovery import discovery
 from exporter.views.exposition import negotiate
 from exporter.views.families import Collect
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from exporter.meters import Meters
     from exporter.snapshot import Board, Node
     from exporter.views.reading import Moment
+    from exporter.web.access import Access
     from exporter.web.daemon import Daemon
 
 _SCRIPT = "text/javascript; charset=utf-8"
@@ -64,7 +65,9 @@ class Site:
         daemon: Daemon,
         meters: Meters,
         clock: Callable[[], Moment],
+        access: Access,
     ) -> None:
+        self._access = access
         self._board = board
         self._daemon = daemon
         self._meters = meters
@@ -93,7 +96,10 @@ class Site:
         form = negotiate(all_of(request, "accept"))
         own = self._meters.families() if Collect.SELF in collect else ()
         jobs = [one for one in self._board.warmth.jobs if target in {None, one.target}]
-        body = self._metrics.render(readings, self._keynames(config), form, collect, own, jobs)
+        stats = Collect.STATS in collect
+        web = self._access.rules.not_after if Collect.SELF in collect else {}
+        tls = certificates.families(self._board.certificates if stats else {}, web, target)
+        body = self._metrics.render(readings, self._keynames(config), form, collect, own, jobs, tls)
         self._ahead.scraped((target, collect), now.monotonic, lambda: self._write_ahead(collect, target))
         return await answer(request, body, form.content_type)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exporter.meters import Meters
-from exporter.views import catalog, families, slot_families, warming
+from exporter.views import catalog, certificates, families, slot_families, warming
 from exporter.views.exposition import Format
 from exporter.views.metrics import TARGET_INFO, MetricsView
 from exporter.views.reading import read
@@ -122,12 +122,17 @@ def _page() -> Iterator[str]:
     titles = {id(section): title for sections, title in TITLES for section in sections}
     last = ""
     for section in catalog.SECTIONS:
+        if section in certificates.SECTIONS:
+            continue
         title = titles.get(id(section)) or section.collect.value.capitalize()
         if title != last:
             yield f"\n## {title}\n\n" if last else f"## {title}\n\n"
             yield from _heading(title)
         last = title
         yield from _rows(section, known)
+    yield "\n## TLS\n\n"
+    yield from _heading("TLS")
+    yield from _tls()
     yield f"\n## {PROCESS}\n\n"
     yield from _heading(PROCESS)
     yield _line(
@@ -187,6 +192,18 @@ def _process() -> Iterator[str]:
         bounds = [BOUNDS[one] for one in labels if one in BOUNDS]
         written = ", ".join(f"`{one}`" for one in labels) or NONE
         yield _line(name, metric.type, written, TIMES.join(bounds) or "1", metric.documentation)
+
+
+def _tls() -> Iterator[str]:
+    more = {
+        certificates.NOT_AFTER: ("`role`", "4"), certificates.UNVERIFIED: (NONE, "1"),
+        certificates.CONNECTION: ("`version`, `cipher`", "1"),
+    }  # fmt: skip
+    for family, (written, series) in more.items():
+        yield _line(family.name, family.kind, written, series, family.help)
+    for section in certificates.SECTIONS:
+        for row in section.rows:
+            yield _line(row.family.name, row.family.kind, "`reason`", BOUNDS["reason"], row.family.help)
 
 
 def _warming() -> Iterator[str]:
