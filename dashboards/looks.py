@@ -141,7 +141,14 @@ def _options(panel: Panel) -> dict[str, Any]:
             return {
                 "calculate": False,
                 "cellGap": 1,
-                "color": {"exponent": 0.5, "fill": "dark-orange", "mode": "scheme", "scheme": "Oranges", "steps": 64},
+                "color": {
+                    "exponent": 0.5,
+                    "fill": "dark-orange",
+                    "mode": "scheme",
+                    "reverse": False,
+                    "scheme": "Oranges",
+                    "steps": 64,
+                },
                 "filterValues": {"le": 1e-9},
                 "legend": {"show": True},
                 "rowsFrame": {"layout": "auto"},
@@ -152,7 +159,7 @@ def _options(panel: Panel) -> dict[str, Any]:
         case States():
             return {
                 "alignValue": "left",
-                "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+                "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": True},
                 "mergeValues": True,
                 "rowHeight": 0.8,
                 "showValue": "auto",

@@ -214,7 +214,6 @@ def _annotation(one: Annotation) -> dict[str, Any]:
 
 def _datasource() -> dict[str, Any]:
     return {
-        "current": {},
         "hide": 0,
         "includeAll": False,
         "label": "Data source",
@@ -246,7 +245,6 @@ def _variable(one: Variable | TextBox) -> dict[str, Any]:
         "allValue": one.everything,
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
         "datasource": DATASOURCE,
-        "definition": one.query,
         "hide": 0,
         "includeAll": True,
         "label": one.label,

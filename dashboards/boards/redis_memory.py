@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dashboards.model import Query, Row
-from dashboards.panels import GREEN, ORANGE, RED, YES_NO, bars, levels, lines, states
+from dashboards.model import Column, Query, Row
+from dashboards.panels import GREEN, ORANGE, RED, YES_NO, bars, levels, lines, states, table
 from dashboards.queries import NODE_LEGEND, gauge, quotient, rate
 
 # What is part of `redis_memory_used_bytes`, by the name it has in Redis' own documentation.
@@ -50,8 +50,8 @@ KEYSPACE = Row(
         lines(
             "Keys by database",
             "short",
-            "All keys.",
-            Query(gauge("redis_db_keys", "db"), f"{{{{db}}}} {NODE_LEGEND}"),
+            "All keys; empty databases are absent.",
+            Query(f"{gauge('redis_db_keys', 'db')} > 0", f"{{{{db}}}} {NODE_LEGEND}"),
         ),
         lines(
             "Keys that expire",
@@ -203,15 +203,18 @@ CLIENTS = Row(
             Query(gauge("redis_client_recent_max_output_buffer_bytes"), f"largest output {NODE_LEGEND}"),
             Query(gauge("redis_mem_clients_normal"), f"all {NODE_LEGEND}"),
         ),
-        lines(
+        table(
             "Limits of output buffers",
-            "bytes",
             "At which the server closes a client that does not read; 0 is never.",
-            Query(
-                gauge("redis_config_client_output_buffer_limit_bytes", "class", "limit"),
-                f"{{{{class}}}} {{{{limit}}}} {NODE_LEGEND}",
+            (
+                Column("Target", "target"),
+                Column("Node", "addr"),
+                Column("Clients", "class"),
+                Column("Kind", "limit"),
+                Column("Limit", unit="bytes", texts={"0": "never"}),
             ),
-            width=24,
+            gauge("redis_config_client_output_buffer_limit_bytes", "class", "limit"),
+            sort="Node",
             height=6,
         ),
     ),
