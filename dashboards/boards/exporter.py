@@ -8,6 +8,7 @@ from dashboards.model import Column, Dashboard, Query, Row
 from dashboards.panels import GREEN, ORANGE, RED, UP_DOWN, YES_NO, levels, lines, number, states, table
 from dashboards.queries import EXPORTER, RATE, age, by_exporter, gauge, rate, rates, select
 
+NO_TARGET = 'target=""'
 LEGEND = "{{instance}}"
 JOB_LEGEND = "{{job_name}} {{instance}}"
 
@@ -125,6 +126,20 @@ PROCESS = Row(
             "Whether Prometheus reaches the exporter.",
             Query(_own("up"), LEGEND),
             texts=UP_DOWN,
+        ),
+        lines(
+            "Certificates of the endpoint",
+            "s",
+            "How long the exporter's own certificate (web) and that of its clients' authority (ca) are still good.",
+            Query(
+                by_exporter(
+                    f"{select('redis_tls_certificate_not_after_timestamp_seconds', NO_TARGET, EXPORTER)} - time()",
+                    "role",
+                ),
+                "{{role}} {{instance}}",
+            ),
+            width=24,
+            height=5,
         ),
         lines(
             "Runs of scheduled jobs",

@@ -1,16 +1,23 @@
-"""Redis overview, third part: is the data safe? Persistence, replication, cluster, Sentinel, certificates."""
+"""Redis overview, third part: is the data safe? Persistence, replication, TLS."""
 
 from __future__ import annotations
 
 from dashboards.model import Column, Query, Row
-from dashboards.panels import BLUE, GREEN, GREY, OK_FAILED, ORANGE, RED, YES_NO, levels, lines, number, states, table
-from dashboards.queries import MASTERS, NODE_LEGEND, TARGET, age, by_node, gauge, quotient, rate, select
+from dashboards.panels import BLUE, GREEN, GREY, OK_FAILED, ORANGE, RED, YES_NO, levels, lines, states, table
+from dashboards.queries import (
+    MASTERS,
+    NODE_LEGEND,
+    age,
+    by_node,
+    gauge,
+    quotient,
+    rate,
+    select,
+)
 
 REPLICA_LEGEND = f"{NODE_LEGEND} to {{{{slave_ip}}}}:{{{{slave_port}}}}"
 REPLICA = ("slave_ip", "slave_port")
-MASTER_LEGEND = "{{master_name}} at {{addr}}"
 PRIMARY = gauge("redis_node_info", where=MASTERS)
-IN_CLUSTER = f"{gauge('redis_cluster_enabled')} == 1"
 
 PERSISTENCE = Row(
     "Persistence",
@@ -177,139 +184,59 @@ REPLICATION = Row(
     ),
 )
 
-CLUSTER = Row(
-    "Cluster",
-    (
-        states(
-            "State of the cluster",
-            "As each node sees it.",
-            f"{gauge('redis_cluster_state')} and on (target, addr) {IN_CLUSTER}",
-            texts=OK_FAILED,
-        ),
-        lines(
-            "Slots not served",
-            "short",
-            "Of 16,384: without an owner, failing, probably failing, as each node sees it.",
-            Query(
-                f"(16384 - {gauge('redis_cluster_slots_assigned')}) and on (target, addr) {IN_CLUSTER}",
-                f"no owner {NODE_LEGEND}",
-            ),
-            Query(gauge("redis_cluster_slots_fail"), f"failing {NODE_LEGEND}"),
-            Query(gauge("redis_cluster_slots_pfail"), f"probably failing {NODE_LEGEND}"),
-        ),
-        lines(
-            "Slot coverage",
-            "percentunit",
-            "Share of all slots that are served.",
-            f"{gauge('redis_cluster_slots_ok')} / 16384 and on (target, addr) {IN_CLUSTER}",
-            maximum=1,
-        ),
-        lines(
-            "Skew of commands",
-            "none",
-            "Commands per second of a primary over the mean of its cluster's primaries; 1 is fair.",
-            f"{gauge('addr:redis_commands_processed:rate5m')} / on (target) group_left () "
-            f"(max by (target) ({select('target:redis_cluster_commands_processed:mean_rate5m', scope=TARGET)}) > 0)"
-            f" and on (target, addr) {PRIMARY}",
-        ),
-        lines(
-            "Keys by shard",
-            "short",
-            "Of primaries.",
-            f"{by_node('sum by (job, instance, target, addr) (' + select('redis_db_keys') + ')')} "
-            f"and on (target, addr) ({IN_CLUSTER}) and on (target, addr) {PRIMARY}",
-        ),
-        lines(
-            "Memory by shard",
-            "bytes",
-            "Of primaries.",
-            f"{gauge('redis_memory_used_bytes')} and on (target, addr) ({IN_CLUSTER}) and on (target, addr) {PRIMARY}",
-        ),
-        lines(
-            "Known nodes and shards",
-            "short",
-            "As each node counts them; they should agree.",
-            Query(gauge("redis_cluster_known_nodes"), f"nodes {NODE_LEGEND}"),
-            Query(gauge("redis_cluster_size"), f"shards {NODE_LEGEND}"),
-        ),
-        lines(
-            "Messages on the cluster bus",
-            "cps",
-            "All nodes together.",
-            Query(f"sum({rate('redis_cluster_messages_sent_total')})", "sent"),
-            Query(f"sum({rate('redis_cluster_messages_received_total')})", "received"),
-        ),
-        lines(
-            "Epoch",
-            "none",
-            "It rises with every failover.",
-            gauge("redis_cluster_current_epoch"),
-        ),
-    ),
-    closed=True,
-)
-
-SENTINEL = Row(
-    "Sentinel",
-    (
-        number("Masters watched", "short", "As a Sentinel says.", f"max({gauge('redis_sentinel_masters')})"),
-        number(
-            "Sentinels in TILT",
-            "short",
-            "In TILT a Sentinel watches, but takes no part.",
-            f"sum({gauge('redis_sentinel_tilt')})",
-            thresholds=levels((0, GREEN), (1, RED)),
-        ),
-        states(
-            "Status of masters",
-            "As each Sentinel sees it, and whether enough Sentinels agree for a failover.",
-            Query(gauge("redis_sentinel_master_status", "master_name"), f"status {MASTER_LEGEND}"),
-            Query(gauge("redis_sentinel_master_ckquorum_status", "master_name"), f"quorum {MASTER_LEGEND}"),
-            width=16,
-            height=4,
-            texts=OK_FAILED,
-        ),
-        lines(
-            "Replicas of masters",
-            "short",
-            "Known, and those that are well.",
-            Query(gauge("redis_sentinel_master_slaves", "master_name"), f"known {MASTER_LEGEND}"),
-            Query(gauge("redis_sentinel_master_ok_slaves", "master_name"), f"well {MASTER_LEGEND}"),
-        ),
-        lines(
-            "Sentinels of masters",
-            "short",
-            "Known, those that are well, and the quorum.",
-            Query(gauge("redis_sentinel_master_sentinels", "master_name"), f"known {MASTER_LEGEND}"),
-            Query(gauge("redis_sentinel_master_ok_sentinels", "master_name"), f"well {MASTER_LEGEND}"),
-            Query(gauge("redis_sentinel_master_setting_ckquorum", "master_name"), f"quorum {MASTER_LEGEND}"),
-            dashed="^quorum ",
-        ),
-        lines(
-            "Silence of masters",
-            "s",
-            "Since a master last answered a Sentinel's PING.",
-            Query(gauge("redis_sentinel_master_last_ok_ping_reply_seconds", "master_name"), MASTER_LEGEND),
-        ),
-    ),
-    closed=True,
-)
-
 CERTIFICATES = Row(
-    "Certificates",
+    "TLS",
     (
+        table(
+            "Certificates",
+            "When the first certificate of each kind ends: server (what the node presents), client and ca (our files).",
+            (
+                Column("Target", "target"),
+                Column("Node", "addr"),
+                Column("Certificate", "role"),
+                Column("Ends in", unit="s", thresholds=levels((0, RED), (259200, ORANGE), (1209600, GREEN))),
+            ),
+            by_node(f"{select('redis_tls_certificate_not_after_timestamp_seconds')} - time()", "role"),
+            sort="Ends in",
+            descending=False,
+        ),
+        table(
+            "Connections",
+            "What was agreed upon with each node, and whether any certificate would be accepted.",
+            (
+                Column("Target", "target"),
+                Column("Node", "addr"),
+                Column("Version", "version"),
+                Column("Cipher", "cipher"),
+                Column("Any certificate", texts={"0": "no", "1": "yes"}),
+            ),
+            "max by (target, addr, version, cipher) "
+            f"({select('redis_tls_connection_info')} * on (job, instance, target, addr) group_left () "
+            f"{select('redis_tls_insecure_skip_verify')})",
+            sort="Target",
+            descending=False,
+        ),
+        states(
+            "Why TLS fails",
+            "While it does: expired, another name, an unknown authority.",
+            Query(gauge("redis_tls_down_info", "reason"), f"{NODE_LEGEND}: {{{{reason}}}}"),
+            width=24,
+            height=5,
+            texts={"1": ("down", RED)},
+        ),
         lines(
             "Life of the certificates that servers have loaded",
             "s",
-            "As the server itself says (Valkey 9.1 and newer, with TLS).",
+            "As the server itself says (Valkey 9.1 and newer, with TLS); 0 where it has none.",
             *(
                 Query(gauge(f"redis_tls_{kind}_cert_expires_in_seconds"), f"{kind} {NODE_LEGEND}")
                 for kind in ("server", "client", "ca")
             ),
             width=24,
+            height=6,
         ),
     ),
     closed=True,
 )
 
-ROWS = (PERSISTENCE, REPLICATION, CLUSTER, SENTINEL, CERTIFICATES)
+ROWS = (PERSISTENCE, REPLICATION, CERTIFICATES)
