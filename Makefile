@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench docs soak clean
+.PHONY: help run stack test check bench docs soak clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,6 +18,9 @@ help: ## list what there is to make
 
 run: $(VENV)/.run ## the main job: the demo, or with REDIS_URL=redis://… in the environment that server; page on port 9468
 	@if [[ -n "$${REDIS_URL:-}" ]]; then exec $(BIN)/hotkey-exporter serve; else exec $(BIN)/hotkey-exporter demo; fi
+
+stack: $(VENV)/.run ## the exporter with Prometheus and Alertmanager of Debian beside it, with the rules of alerts/
+	@exec deploy/stack
 
 test: $(VENV)/.test ## install what the whole suite needs, then check and test; APT=0 installs no Debian packages
 	@.ci/packages

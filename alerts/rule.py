@@ -28,12 +28,13 @@ SEVERITIES = {
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The values file: addresses, and thresholds by name."""
+    """The values file: addresses, thresholds by name, and other waits for some alerts, by the alert's name."""
 
     job: str
     runbooks: str
     grafana: str
     thresholds: Mapping[str, float | str]
+    waits: Mapping[str, str] = field(default_factory=dict)
 
     def fill(self, expr: str) -> str:
         """Put the values into an expression, as one line; an unknown name is a KeyError."""
@@ -109,10 +110,11 @@ def dashboard(alert: Alert, family: Family) -> Uid:
 
 def _alerting(alert: Alert, family: Family, values: Values) -> dict[str, Any]:
     topic = {"topic": alert.topic} if alert.topic else {}
+    wait = values.waits.get(alert.name, alert.wait)
     return {
         "alert": alert.name,
         "expr": values.fill(alert.expr),
-        **({"for": alert.wait} if alert.wait else {}),
+        **({"for": wait} if wait else {}),
         "labels": {"severity": alert.severity, "component": alert.component, **topic, **alert.extra},
         "annotations": {
             "summary": alert.summary,

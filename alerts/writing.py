@@ -16,9 +16,12 @@ NOTE = "# Written by `python -m alerts` from alerts/values.yaml and alerts/famil
 
 
 def read_values(text: str) -> Values:
-    """Parse a values file; an unknown or missing name is an error where it is used."""
+    """Parse a values file; a KeyError names what is missing, or an alert in `waits` that does not exist."""
     given = yaml.safe_load(text)
-    return Values(given["job"], given["runbooks"].rstrip("/"), given["grafana"], given["thresholds"])
+    waits = given.get("waits") or {}
+    for name in {*waits} - {alert.name for family in FAMILIES for alert in family.alerts}:
+        raise KeyError(name)
+    return Values(given["job"], given["runbooks"].rstrip("/"), given["grafana"], given["thresholds"], waits)
 
 
 def rule_files(values: Values) -> dict[str, str]:
@@ -70,7 +73,7 @@ def _page(same: list[Alert], family: Family, values: Values) -> str:
     lines += ["| severity | after | expression |", "|---|---|---|"]
     for one in same:
         cell = values.fill(one.expr).replace("|", "\\|")
-        lines.append(f"| {one.severity} | {one.wait or 'at once'} | `{cell}` |")
+        lines.append(f"| {one.severity} | {values.waits.get(one.name, one.wait) or 'at once'} | `{cell}` |")
     lines += ["", "## First look", ""]
     lines += ["* `/health/redis-alerts` and `/health/redis` of the exporter: what it sees right now."]
     lines += [f"* The dashboard `{dashboard(first, family)}`, where the alert's link opens it for this very node."]

@@ -93,6 +93,8 @@ class Prometheus(Daemon):
             f"--config.file={config}",
             f"--storage.tsdb.path={directory / f'prometheus-{port}'}",
             f"--web.listen-address=127.0.0.1:{port}",
+            # What fired before Alertmanager was found is told again soon, not after a minute.
+            "--rules.alert.resend-delay=1s",
         ]
         super().__init__("prometheus", directory, port, command)
 

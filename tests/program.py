@@ -52,13 +52,16 @@ class Exporter:
             arguments += ["--config", str(self._file)]
         ours = ("REDIS_URL", "HOTKEY_EXPORTER_")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        environ = {**inherited, **({"REDIS_URL": redis_url} if redis_url else {}), **(env or {})}
-        with self._log.open("wb") as log:
-            whole = [*dies_with_us(), *arguments, *args]
-            self.process = subprocess.Popen(
-                whole, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ, cwd=ROOT
-            )
+        self._environ = {**inherited, **({"REDIS_URL": redis_url} if redis_url else {}), **(env or {})}
+        self._command = [*dies_with_us(), *arguments, *args]
+        self.process = self._launch()
         self._http = httpx.Client(base_url=self.url, trust_env=False, timeout=5)
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environ, cwd=ROOT
+            )
 
     @property
     def url(self) -> str:
@@ -118,6 +121,16 @@ class Exporter:
         main, *others = self.processes()
         command = main.cmdline()
         return sum(one.memory_info().rss for one in (main, *(other for other in others if other.cmdline() != command)))
+
+    def kill(self) -> None:
+        """End it as the out-of-memory killer would; `restart` starts it again."""
+        self.process.kill()
+        self.process.wait()
+
+    def restart(self) -> Self:
+        """Start it again after `kill`, as it was, and wait until it is ready."""
+        self.process = self._launch()
+        return self.wait_until()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
         """Ask it to end; it must within 5 s, with code 0 and without leftovers. Returns the seconds it took."""

@@ -53,6 +53,7 @@ INHIBITIONS = (
             alert("HotKeySamplingStopped"),
             page("RedisClusterStateNotOk"),
             alert("RedisReplicaLinkDown", addr="replica:1", master_addr="r:6379"),
+            alert("RedisReplicaLinkDown", target="copy", addr="replica:1", master_addr="r:6379"),
             alert("CacheWarmingFailed", addr="", component="warming", job_name="products"),
         ),
         (

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 import yaml
 
 from tests.alerts.inhibitions import INHIBITIONS, Inhibition
+from tests.alerts.mailbox import Mailbox
 from tests.alerts.promtool import ALERTS
 from tests.daemon import Alertmanager
 from tests.servers import ROOT, program, wait_for
@@ -65,11 +67,11 @@ def test_a_stranger_is_told_to_somebody() -> None:
 
 
 def test_secrets_are_files() -> None:
-    """No secret stands in the configuration, and each file that it names lies in secrets/."""
+    """No secret stands in the configuration, and each file that it names lies in one directory."""
     text = FILE.read_text(encoding="utf-8")
     named = re.findall(r"(\w+_file): (\S+?)[}\n]", text)
     assert {name for name, _ in named} == SECRETS
-    assert all(path.startswith("secrets/") for _, path in named)
+    assert all(path.startswith("/etc/alertmanager/secrets/") for _, path in named)
     assert re.findall(r"\b(?:api_url|routing_key|service_key|credentials|password|bearer_token):", text) == []
 
 
@@ -141,6 +143,45 @@ def _without_messages(directory: Path) -> Path:
     path = directory / "alertmanager.yml"
     path.write_text(yaml.safe_dump({**CONFIG, **changed}))
     return path
+
+
+def test_messages_arrive(tmp_path: Path) -> None:
+    """The receivers as they are deployed, against stand-ins for PagerDuty, Slack and the dead man's switch."""
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    with Mailbox() as mailbox, ExitStack() as stack:
+        for name, text in (
+            ("slack-url", f"{mailbox.url}/slack"),
+            ("pagerduty-key", "0123456789abcdef"),
+            ("dead-mans-switch-token", "s3cret"),
+        ):
+            (secrets / name).write_text(text)
+        shutil.copytree(DIRECTORY / "templates", tmp_path / "templates")
+        text = FILE.read_text(encoding="utf-8").replace("/etc/alertmanager/secrets", str(secrets))
+        text = text.replace("https://dead-mans-switch.example.com", mailbox.url)
+        text = re.sub(r"group_wait: \w+", "group_wait: 100ms", text)
+        (tmp_path / "a.yml").write_text(
+            text.replace("global:", f"global:\n  pagerduty_url: {mailbox.url}/pagerduty", 1)
+        )
+        alertmanager = stack.enter_context(Alertmanager(tmp_path, tmp_path / "a.yml"))
+        page = {"alertname": "RedisDown", "severity": "critical", "target": "cache", "addr": "r:6379"}
+        said = {
+            "summary": "It is down.",
+            "description": "r:6379 is down.",
+            "runbook_url": "https://git.example.com/R.md",
+        }
+        sent = [{"labels": page, "annotations": said}, {"labels": {"alertname": "Watchdog", "severity": "none"}}]
+        alertmanager.post("/api/v2/alerts", sent)
+        wait_for(lambda: len(mailbox.letters) >= 3, 20, "three messages")
+        letters = {letter.path: letter for letter in mailbox.letters}
+    pager, slack, heartbeat = (letters[path] for path in ("/pagerduty", "/slack", "/hotkey-exporter"))
+    assert pager.body["routing_key"] == "0123456789abcdef"
+    assert pager.body["payload"]["summary"] == "[1] RedisDown on cache (r:6379): It is down."
+    assert {"text": "Runbook", "href": "https://git.example.com/R.md"} in pager.body["links"]
+    [attachment] = slack.body["attachments"]
+    assert (slack.body["channel"], attachment["color"]) == ("#redis-pages", "danger")
+    assert attachment["text"].startswith("r:6379 is down.\nRunbook: https://git.example.com/R.md")
+    assert heartbeat.authorization == "Bearer s3cret"
 
 
 def test_messages_say_what_where_and_what_to_do(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def labels(expr: Any) -> frozenset[str] | None:
             below = labels(expr.args[-1])
             found = ANY if below is ANY else below - {"le"}
         case promql.Call() if expr.func.name not in {"time", "vector"}:
-            found = labels(expr.args[-1])
+            found = labels(next((one for one in reversed(expr.args) if not _scalar(one)), expr.args[-1]))
         case promql.UnaryExpr() | promql.SubqueryExpr():
             found = labels(expr.expr)
         case promql.Call() | promql.NumberLiteral() | promql.StringLiteral():
@@ -92,6 +92,8 @@ def _of_arithmetic(
 
 def _scalar(expr: Any) -> bool:
     expr = bare(expr)
+    if isinstance(expr, promql.BinaryExpr):
+        return _scalar(expr.lhs) and _scalar(expr.rhs)
     return isinstance(expr, promql.NumberLiteral) or (isinstance(expr, promql.Call) and expr.func.name == "time")
 
 
