@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 HOT_KEY = "RedisHotKey"
 SEVERITIES = ("critical", "warning", "info")
+MEANT = frozenset({"off", "replica", "standby"})
+"""Reasons not to measure that are nobody's trouble; the rule HotKeySamplingStopped leaves out the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ def _sampling(reading: Reading) -> Iterator[Alert]:
     stopped = "hotkeys" in reading.withheld or (reading.state and reading.state.source is Source.NONE)
     if reading.hotkeys is None and stopped and not off and not reading.stands_in:
         reason = reading.reason if reading.source == Source.NONE else "stale"
+        if reason in MEANT:
+            return
         yield Alert(
             "HotKeySamplingStopped",
             "warning",

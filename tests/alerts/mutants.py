@@ -29,11 +29,14 @@ class Mutant:
     rules: tuple[Rule, ...]
 
 
-def mutants(alert: Rule, recordings: Sequence[Rule], prefix: str) -> Iterator[Mutant]:
-    """All mutants of an alert and of the recordings that it is made of; names begin with `prefix`."""
+def mutants(alert: Rule, recordings: Sequence[Rule], prefix: str, *, small: bool) -> Iterator[Mutant]:
+    """All mutants of an alert and of the recordings that it is made of; names begin with `prefix`.
+
+    With `small` also those whose thresholds are a fifth lower.
+    """
     faults: list[tuple[str, int, Rule]] = []
     for place, rule in enumerate((*recordings, alert)):
-        faults += [(fault, place, {**rule, "expr": expr}) for fault, expr in _compared(rule["expr"])]
+        faults += [(fault, place, {**rule, "expr": expr}) for fault, expr in _compared(rule["expr"], small)]
     last = len(recordings)
     if "for" in alert:
         faults.append(("no for", last, {key: value for key, value in alert.items() if key != "for"}))
@@ -47,7 +50,7 @@ def mutants(alert: Rule, recordings: Sequence[Rule], prefix: str) -> Iterator[Mu
         yield Mutant(name, fault, tuple(_renamed(rules, f"_{name}", name)))
 
 
-def _compared(expr: str) -> Iterator[tuple[str, str]]:
+def _compared(expr: str, small: bool) -> Iterator[tuple[str, str]]:
     """Every comparison turned, and its right side ten times as large and a fifth smaller."""
     bare = SELECTORS.sub(lambda found: "_" * len(found[0]), expr)
     for found in COMPARISON.finditer(bare):
@@ -57,7 +60,7 @@ def _compared(expr: str) -> Iterator[tuple[str, str]]:
         zero = ZERO.match(bare, after)
         tenfold = "10" + expr[zero.end() :] if zero else "10 * " + expr[after:]
         yield f"{expr[start:]!r} tenfold", expr[:after] + tenfold
-        if not zero:
+        if small and not zero:
             yield f"{expr[start:]!r} a fifth lower", expr[:after] + "0.8 * " + expr[after:]
 
 

@@ -108,11 +108,11 @@ def rules_of(alert: Alert, rules: Sequence[Rule]) -> tuple[Rule, list[Rule]]:
     return rule, wanted
 
 
-def write(directory: Path, number: int, case: Case, rules: Sequence[Rule]) -> Written:
-    """Write the rules and the tests of one case."""
+def write(directory: Path, number: int, case: Case, rules: Sequence[Rule], *, small: bool) -> Written:
+    """Write the rules and the tests of one case; with `small` faults among its mutants."""
     alert = alert_of(case)
     rule, recordings = rules_of(alert, rules)
-    made = tuple(mutants(rule, recordings, f"Mutant{number}x"))
+    made = tuple(mutants(rule, recordings, f"Mutant{number}x", small=small))
     groups = [{"name": "a", "rules": [*recordings, rule]}]
     groups += [{"name": "m" + one.name, "rules": list(one.rules)} for one in made]
     path = directory / f"{number:03}-{case.alert}"

@@ -70,14 +70,15 @@ def test_every_metric_exists() -> None:
 
 
 @pytest.mark.timeout(240)
-def test_each_fires_when_it_must_and_only_then(tmp_path: Path) -> None:
+@pytest.mark.parametrize("small", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_each_fires_when_it_must_and_only_then(small: bool, tmp_path: Path) -> None:
     """By promtool's own clock: firing after `for`, pending a step before, silent just below the limit.
 
-    The cases are sharp: 95 % of the rules with a threshold tenfold or a fifth lower, a comparison turned, no `for` or
-    another severity fail one of them.
+    The cases are sharp: 95 % of the rules with a threshold tenfold, a comparison turned, no `for` or another severity
+    fail one of them; in the long form also those with a threshold a fifth lower.
     """
     rules = committed()
-    written = [write(tmp_path, number, case, rules) for number, case in enumerate(CASES)]
+    written = [write(tmp_path, number, case, rules, small=small) for number, case in enumerate(CASES)]
     names, said = failing([one.test for one in written], 230)
     assert names & {one.name for one in ALERTS} == set(), said[-8000:]
     found: dict[tuple[str, str], bool] = {}
@@ -87,7 +88,7 @@ def test_each_fires_when_it_must_and_only_then(tmp_path: Path) -> None:
             found[fault] = found.get(fault, False) or mutant.name in names
     survivors = [fault for fault, killed in found.items() if not killed]
     print(f"{len(found)} mutants, {len(survivors)} survive: {survivors}")
-    assert len(found) > 400
+    assert len(found) > 350
     assert len(survivors) <= 0.05 * len(found), survivors
 
 

@@ -59,6 +59,17 @@ def test_compose_mounts_what_exists_on_loopback_only() -> None:
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
 
 
+def test_redis_and_prometheus_know_their_arguments(tmp_path: Path) -> None:
+    """A real Redis starts with what compose hands it; Debian's Prometheus and Alertmanager know every flag."""
+    redis = [program("redis-server", "redis-server"), *services()["redis"]["command"][1:], "--port", "0"]
+    said = subprocess.run(redis, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=30).stdout
+    assert "Configuration loaded" in said
+    for service, name in (("prometheus", "prometheus"), ("alertmanager", "prometheus-alertmanager")):
+        done = subprocess.run([program(name, name), "--help"], capture_output=True, text=True, check=False)
+        flags = {flag.split("=")[0] for flag in services()[service]["command"]}
+        assert {flag for flag in flags if not re.search(rf"{flag}\b", done.stdout + done.stderr)} == set()
+
+
 def test_grafana_finds_its_dashboards_and_sources() -> None:
     """The paths of the provisioning files are those that are mounted, and their variables are set."""
     grafana = services()["grafana"]

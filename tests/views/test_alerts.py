@@ -91,12 +91,14 @@ def test_a_slow_node_is_an_alert(latency: float | None, fires: bool) -> None:
     ("state", "reason"),
     [
         (SamplingState(Source.NONE, "denied"), "denied"),
+        (SamplingState(Source.NONE, "replica"), None),
+        (SamplingState(Source.NONE, "off"), None),
         (SamplingState(Source.MONITOR, "budget"), None),
         (None, None),
     ],
 )
 def test_sampling_that_never_began_says_why(state: SamplingState | None, reason: str | None) -> None:
-    """Refused is an alert with its reason; a sampler that has only just begun is none."""
+    """Refused is an alert with its reason; a replica, a kill switch, or a sampler that has only just begun is none."""
     board = with_status()
     if state:
         board.publish(shop.CACHE, state)
