@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from exporter.top.sources import Source
 
 PROGRAM = "hotkey-exporter"
+INTERRUPTED = 130
+"""What shells say of a program that Ctrl-C has ended."""
 
 
 class Exit(IntEnum):
@@ -46,9 +48,15 @@ class _Parser(argparse.ArgumentParser):
 
 
 def run() -> None:
-    """Run the program and leave with its exit code."""
-    _open_standard_streams()
-    sys.exit(main(sys.argv[1:]))
+    """Run the program and leave with its exit code; Ctrl-C ends it without a traceback, whenever it comes."""
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _open_standard_streams()
+        code = main(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(code)
 
 
 def _open_standard_streams() -> None:
@@ -82,7 +90,7 @@ def main(arguments: Sequence[str]) -> int:
         _discard_output()
         return _failed(options, Exit.FAILED, error.strerror or type(error).__name__)
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
 
 
 def _failed(options: argparse.Namespace, code: Exit, *lines: str) -> Exit:
@@ -123,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="say what would be collected, and what it would cost at worst")
     _configured(check)
+    check.add_argument("--redis-url", metavar="URL", help="look at this server (better: the variable REDIS_URL)")
     check.add_argument("--json", action="store_true", help="one JSON object")
     check.set_defaults(command=_check)
 
@@ -148,7 +157,16 @@ def _parser() -> argparse.ArgumentParser:
     warm.add_argument("--shard", metavar="I/N", type=_shard, default=(1, 1), help="the I-th of N parts, by hash slot")
     warm.add_argument("--json", action="store_true", help="end with one line of JSON")
     warm.set_defaults(command=_warm)
-    for command in (serve, demo, analyze, check, top, warm):
+    assets = commands.add_parser("assets", help="dashboards, rules and examples that come with the program")
+    assets.add_argument("action", choices=("list", "export"), help="list them, or write them into DIRECTORY")
+    assets.add_argument("directory", metavar="DIRECTORY", type=Path, nargs="?", help="where to, with export")
+    assets.add_argument("--force", action="store_true", help="write over files that have other content")
+    assets.set_defaults(command=_assets)
+
+    completion = commands.add_parser("completion", help="completion for a shell, as a script to evaluate")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="which shell")
+    completion.set_defaults(command=_completion)
+    for command in (serve, demo, analyze, check, top, warm, assets, completion):
         command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return parser
 
@@ -252,7 +270,13 @@ A shop's traffic ({ops} commands a second) on an embedded Valkey server at {url}
   metrics    http://{listen}/metrics
   as JSON    http://{listen}/api/v1/hotkeys?limit=10
 
-One product flares up within the first seconds; the hot set moves every minute. Ctrl-C ends it all."""
+One product flares up within the first seconds; the hot set moves every minute. In another terminal:
+
+  hotkey-exporter top --exporter http://{listen}
+  hotkey-exporter check --redis-url {url}
+  redis-cli -u {url} monitor | head -n 5000 | hotkey-exporter analyze -
+
+Then your own server: hotkey-exporter serve --redis-url redis://HOST:6379. Ctrl-C ends it all."""
 
 
 def _analyze(options: argparse.Namespace) -> int:
@@ -269,6 +293,10 @@ def _analyze(options: argparse.Namespace) -> int:
             report = analyze.analyze(stream, options.top, progress)
         except OSError as error:
             raise CommandFailed(f"{options.file}: {error.strerror or 'cannot be read'}") from None
+    if report.skipped and not report.commands:
+        raise CommandFailed(
+            f"{options.file}: not one of its lines is MONITOR's; save some with: redis-cli monitor > FILE"
+        )
     print(analyze.to_json(report) if options.json else analyze.to_text(report))
     if report.skipped and options.json:
         places = ", ".join(map(str, report.skipped_lines))
@@ -340,3 +368,23 @@ def _warm(options: argparse.Namespace) -> int:
     reports = warm.warm(config, warm.Options(tuple(options.jobs), options.dry_run, options.limit, options.shard))
     print(warm.to_json(reports) if options.json else warm.to_text(reports))
     return warm.exit_code(reports)
+
+
+def _assets(options: argparse.Namespace) -> int:
+    from exporter import assets  # noqa: PLC0415
+
+    if (options.action == "export") != (options.directory is not None):
+        raise ConfigError(Problem("assets", "usage: assets list, or assets export DIRECTORY"))
+    if options.action == "list":
+        print("\n".join(assets.shipped()))
+        return Exit.OK
+    written = assets.export(options.directory, force=options.force)
+    print(f"{len(written)} files in {options.directory}, see docs/dashboards.md and alerts/ for what to do with them")
+    return Exit.OK
+
+
+def _completion(options: argparse.Namespace) -> int:
+    from exporter.completion import script  # noqa: PLC0415
+
+    print(script(_parser(), options.shell), end="")
+    return Exit.OK

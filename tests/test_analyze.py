@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks.parse import stream
 from exporter import analyze
-from exporter.analyze import Report, to_json, to_text
+from exporter.analyze import Report, counting, to_json, to_text
+from exporter.analyze.lines import Lines, Rate
 from exporter.keynames import digest
+from exporter.monitor.keys import CommandTable
 from tests.lines import line, words
 
 if TYPE_CHECKING:
@@ -74,6 +78,13 @@ def test_the_json_object() -> None:
         ],
         "groups": [{"group": "user:*:cart", "accesses": 10}, {"group": "alone", "accesses": 1}],
         "command_counts": {"get": 7, "set": 2, "eval": 1, "mget": 1, "ping": 1},
+        "clients": [{"client": "127.0.0.1", "commands": 12}],
+        "heaviest": [],
+        "rate": {
+            "start": "2026-11-23T01:25:00Z",
+            "step_seconds": 1,
+            "commands": [5, 2, 1, 1, 1, 1, 0, 0, 0, 0, 1],
+        },
     }
 
 
@@ -194,9 +205,9 @@ def test_command_counts_fold_case() -> None:
 
 def test_more_keys_than_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound the coldest keys go; no count is further below the truth than the report says, totals exact."""
-    monkeypatch.setattr(analyze, "_MOST_KEYS", 1000)
-    monkeypatch.setattr(analyze, "_REMEMBER", 200)
-    monkeypatch.setattr(analyze, "_READ_BYTES", 4096)
+    monkeypatch.setattr(counting, "_MOST_KEYS", 1000)
+    monkeypatch.setattr(counting, "_REMEMBER", 200)
+    monkeypatch.setattr(counting, "_READ_BYTES", 4096)
     truth = Counter[str]()
     lines = []
     for number in range(12_000):
@@ -219,7 +230,7 @@ def test_more_keys_than_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_all_keys_are_held_if_all_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """`--top 0` drops nothing, whatever the bound."""
-    monkeypatch.setattr(analyze, "_MOST_KEYS", 100)
+    monkeypatch.setattr(counting, "_MOST_KEYS", 100)
     report = report_of(b"".join(stamped(0, f"GET key:{number % 2500}") for number in range(5000)), top=0)
     assert (len(report.keys), report.undercount) == (2500, 0)
     assert {one.accesses for one in report.keys} == {2}
@@ -306,3 +317,82 @@ def peak_of_process(block: bytes, times: int) -> tuple[int, int]:
         [peak] = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text("ascii"))
         process.stdin.close()
         return json.loads(process.stdout.read())["commands"], int(peak) << 10
+
+
+BIG = b"".join(
+    [
+        stamped(0, "SET big:1 " + "v" * 5_000),
+        stamped(1, "SET big:1 " + "v" * 1_500),
+        stamped(2, "SET big:2 " + "v" * 200_000, 3),
+        stamped(2, "SET small v"),
+        stamped(3, "MSET x " + "v" * 2_000 + " y v"),
+        stamped(9, "PING " + "v" * 4_000),
+    ]
+)
+
+
+def test_the_heaviest_keys_by_the_bytes_of_their_commands() -> None:
+    """Large commands count for the key that they name first, wherever the stream is cut; small ones do not count."""
+    whole = json_of(BIG)["heaviest"]
+    assert [(one["db"], one["key"], one["commands"]) for one in whole] == [
+        (3, "big:2", 1), (0, "big:1", 2), (0, "x", 1)
+    ]  # fmt: skip
+    assert 200_000 < whole[0]["bytes"] == whole[0]["largest"] < 200_050
+    assert 6_500 < whole[1]["bytes"] < 6_600
+    assert 5_000 < whole[1]["largest"] < 5_050
+    for size in (1, 7, 1000, 4096, 70_000):
+        lines = Lines(CommandTable.builtin())
+        for start in range(0, len(BIG), size):
+            lines.feed(BIG[start : start + size])
+        lines.close()
+        assert [(one.key.decode(), one.bytes) for one in lines.heaviest(9)] == [
+            (one["key"], one["bytes"]) for one in whole
+        ]
+        assert lines.clients() == ((b"127.0.0.1", 6),)
+        assert lines.rate() == Rate(1795397100.0, 1, (1, 1, 2, 1, 0, 0, 0, 0, 0, 1))
+
+
+def test_clients_are_hosts() -> None:
+    """Connections of one host are one client; scripts, unix sockets and IPv6 are told apart."""
+    lines = [b"10.0.0.1:5", b"10.0.0.1:6", b"[::1]:7", b"lua", b"unix:/tmp/x.sock"]
+    data = b"".join(b'1795397100.5 [0 %s] "GET" "a"\n' % one for one in lines)
+    assert json_of(data)["clients"] == [
+        {"client": "10.0.0.1", "commands": 2}, {"client": "[::1]", "commands": 1}, {"client": "lua", "commands": 1},
+        {"client": "unix:/tmp/x.sock", "commands": 1},
+    ]  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**12 - 1), st.integers(1, 3)), min_size=1, max_size=60))
+def test_the_rate_is_bounded_whatever_the_times_are(times: list[tuple[int, int]]) -> None:
+    """No command is lost, and there are never more steps than a list should have."""
+    lines = Lines(CommandTable.builtin())
+    lines.feed(b"".join(b'%d.1 [0 h:1] "PING"\n' % second * count for second, count in times))
+    rate = lines.rate()
+    assert rate is not None
+    assert sum(rate.commands) == sum(count for _, count in times)
+    assert len(rate.commands) <= 4096
+    assert rate.start <= min(second for second, _ in times) < rate.start + rate.step_seconds
+
+
+def test_the_plot_shows_when_it_was_busy() -> None:
+    """A flare of ten seconds stands out of a quiet minute."""
+    data = b"".join(stamped(second, "GET a") * (90 if 30 <= second < 40 else 10) for second in range(60))
+    text = to_text(report_of(data))
+    assert "commands a second, 10 to 90; 1 s each, from 2026-11-23 01:25:01 UTC" in text
+    assert "▁" * 29 + "█" * 10 + "▁" * 19 in text
+    assert "client" in text
+
+
+@pytest.mark.parametrize("data", [GARBAGE, GARBAGE * 1000, b"\x00\xff" * 5000, b"\n"])
+def test_garbage_is_an_error(data: bytes, tmp_path: Path) -> None:
+    """A file without a single line of MONITOR's has no report: exit code 1, and what to do instead."""
+    path = tmp_path / "garbage.txt"
+    path.write_bytes(data)
+    done = subprocess.run(
+        [sys.executable, "-m", "exporter", "analyze", path], capture_output=True, text=True, check=False
+    )
+    if data == b"\n":
+        assert done.returncode == 0  # nothing is not garbage
+        return
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "not one of its lines is MONITOR's; save some with: redis-cli monitor > FILE" in done.stderr

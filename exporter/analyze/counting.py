@@ -7,13 +7,13 @@ by how much a key may have been counted too low because of that. Groups and tota
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from heapq import nlargest, nsmallest
 from typing import TYPE_CHECKING, BinaryIO
 
-from exporter.keynames import KeyNames, group, write
+from exporter.analyze.lines import Lines, Rate, Weight
+from exporter.keynames import group, write
 from exporter.monitor.keys import CommandTable
 from exporter.monitor.parse import Stream
 from exporter.monitor.tally import unpacked
@@ -28,7 +28,7 @@ _REMEMBER = 16_384
 _MOST_KEYS = 50_000
 _MOST_GROUPS = 10_000
 _LISTED_GROUPS = 1_000
-_SHOWN = 20  # groups and commands on a terminal
+_HEAVIEST = 20
 _REMEMBERED_SHAPES = 20_000
 _PROGRESS_BYTES = 8 << 20
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
@@ -69,6 +69,9 @@ class Report:
     keys: tuple[KeyCount, ...]
     groups: tuple[tuple[str, int], ...]
     command_counts: Mapping[str, int]
+    clients: tuple[tuple[str, int], ...]
+    heaviest: tuple[Weight, ...]
+    rate: Rate | None
 
 
 def analyze(stream: BinaryIO, top: int, progress: Progress | None = None) -> Report:
@@ -77,11 +80,13 @@ def analyze(stream: BinaryIO, top: int, progress: Progress | None = None) -> Rep
     `progress` is told the bytes read so far, now and then, and None at the end. Raises nothing for bad lines.
     """
     counted = Stream(CommandTable.builtin(), commands=True, remember=_REMEMBER)
+    lines = Lines(CommandTable.builtin())
     groups = _Groups()
     most = max(_MOST_KEYS, 4 * top)
     done = told = undercount = 0
     while chunk := stream.read(_READ_BYTES):
         counted.feed(chunk)
+        lines.feed(chunk)
         done += len(chunk)
         if top and sum(map(len, counted.tally.keys.values())) > most:
             undercount += _prune(counted.tally.keys, most // 2, groups)
@@ -89,13 +94,14 @@ def analyze(stream: BinaryIO, top: int, progress: Progress | None = None) -> Rep
             told = done
             progress(done)
     counted.close()
+    lines.close()
     counted.tally.settle()
     if progress:
         progress(None)
-    return _report(counted, top, undercount, groups)
+    return _report(counted, top, undercount, groups, lines)
 
 
-def _report(counted: Stream, top: int, undercount: int, groups: _Groups) -> Report:
+def _report(counted: Stream, top: int, undercount: int, groups: _Groups, lines: Lines) -> Report:
     tally = counted.tally
     for db in tally.keys:
         groups.add(tally.keys[db].items())
@@ -113,6 +119,9 @@ def _report(counted: Stream, top: int, undercount: int, groups: _Groups) -> Repo
         keys=tuple(_most_accessed(tally.keys, top)),
         groups=tuple(groups.largest()),
         command_counts={write(name): times for name, times in names},
+        clients=tuple((write(host), times) for host, times in lines.clients()),
+        heaviest=lines.heaviest(_HEAVIEST),
+        rate=lines.rate(),
     )
 
 
@@ -177,80 +186,3 @@ class _Groups:
                 self._names.clear()
             self._names[shape] = name
         return name
-
-
-# --- writing it down -----------------------------------------------------------------------------------------------
-
-
-def _labels() -> Callable[[bytes], str]:
-    """Write keys in clear, cut to 128 characters: this is the user's own file on the user's own terminal."""
-    return KeyNames(privacy="clear", mask=()).label
-
-
-def to_json(report: Report) -> str:
-    """One JSON object, as the contract names its fields."""
-    label = _labels()
-    keys = [
-        {"db": one.db, "key": label(one.key), "accesses": one.accesses, "reads": one.reads, "writes": one.writes}
-        for one in report.keys
-    ]
-    return json.dumps(
-        {
-            "commands": report.commands,
-            "skipped": report.skipped,
-            "skipped_lines": report.skipped_lines,
-            "seconds": round(report.seconds, 6),
-            "accesses": report.accesses,
-            "distinct_keys": report.distinct_keys,
-            "undercount": report.undercount,
-            "keys": keys,
-            "groups": [{"group": name, "accesses": accesses} for name, accesses in report.groups],
-            "command_counts": dict(report.command_counts),
-        },
-        ensure_ascii=False,
-    )
-
-
-def to_text(report: Report) -> str:
-    """Tables for a terminal."""
-    return "\n".join([*_summary(report), "", *_key_table(report), "", *_group_table(report), "", *_commands(report)])
-
-
-def _summary(report: Report) -> list[str]:
-    rate = f", {report.commands / report.seconds:,.1f} a second" if report.seconds else ""
-    lines = [
-        f"{report.commands:,} commands in {report.seconds:,.3f} s{rate}",
-        f"{report.accesses:,} key accesses, {report.distinct_keys:,} distinct keys",
-    ]
-    if report.undercount:
-        lines[1] += f" kept of more; no count is more than {report.undercount:,} too low"
-    if report.skipped:
-        numbers = ", ".join(f"{number:,}" for number in report.skipped_lines)
-        more = ", …" if report.skipped > len(report.skipped_lines) else ""
-        lines.append(f"{report.skipped:,} lines skipped that are none of MONITOR's (line {numbers}{more})")
-    return lines
-
-
-def _key_table(report: Report) -> list[str]:
-    label = _labels()
-    total = report.accesses or 1
-    lines = [f"{'accesses':>13} {'share':>7} {'reads':>13} {'writes':>13} {'db':>3}  key"]
-    for one in report.keys:
-        share = one.accesses / total
-        counts = f"{one.accesses:>13,} {share:>7.2%} {one.reads:>13,} {one.writes:>13,} {one.db:>3}"
-        lines.append(f"{counts}  {label(one.key) or '(empty)'}")
-    return lines
-
-
-def _group_table(report: Report) -> list[str]:
-    total = report.accesses or 1
-    lines = [f"{times:>13,} {times / total:>7.2%}  {name or '(empty)'}" for name, times in report.groups[:_SHOWN]]
-    return [f"{'accesses':>13} {'share':>7}  group", *lines]
-
-
-def _commands(report: Report) -> list[str]:
-    total = report.commands or 1
-    lines = [
-        f"{times:>13,} {times / total:>7.2%}  {name}" for name, times in list(report.command_counts.items())[:_SHOWN]
-    ]
-    return [f"{'times':>13} {'share':>7}  command", *lines]
