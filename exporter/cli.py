@@ -157,6 +157,14 @@ def _parser() -> argparse.ArgumentParser:
     warm.add_argument("--shard", metavar="I/N", type=_shard, default=(1, 1), help="the I-th of N parts, by hash slot")
     warm.add_argument("--json", action="store_true", help="end with one line of JSON")
     warm.set_defaults(command=_warm)
+    for command in (serve, demo, analyze, check, top, warm, *_without_configuration(commands)):
+        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    return parser
+
+
+def _without_configuration(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+) -> tuple[argparse.ArgumentParser, ...]:
     assets = commands.add_parser("assets", help="dashboards, rules and examples that come with the program")
     assets.add_argument("action", choices=("list", "export"), help="list them, or write them into DIRECTORY")
     assets.add_argument("directory", metavar="DIRECTORY", type=Path, nargs="?", help="where to, with export")
@@ -166,9 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     completion = commands.add_parser("completion", help="completion for a shell, as a script to evaluate")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="which shell")
     completion.set_defaults(command=_completion)
-    for command in (serve, demo, analyze, check, top, warm, assets, completion):
-        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-    return parser
+    return assets, completion
 
 
 def _configured(command: argparse.ArgumentParser) -> None:
