@@ -163,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _without_configuration(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    commands: argparse._SubParsersAction[_Parser],
 ) -> tuple[argparse.ArgumentParser, ...]:
     assets = commands.add_parser("assets", help="dashboards, rules and examples that come with the program")
     assets.add_argument("action", choices=("list", "export"), help="list them, or write them into DIRECTORY")
