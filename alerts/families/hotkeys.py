@@ -104,7 +104,8 @@ FAMILY = Family(
         ),
         Alert(
             "RedisSamplingCostly",
-            "redis_sampling_watched_throughput_ratio < $watched_throughput_ratio",
+            "redis_sampling_watched_throughput_ratio < $watched_throughput_ratio "
+            "and on ($on) addr:redis_commands_processed:rate5m > $watched_min_commands",
             "15m",
             "warning",
             "Watching slows the server down.",

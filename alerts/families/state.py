@@ -44,7 +44,7 @@ FAMILY = Family(
         ),
         Alert(
             "RedisRestarted",
-            "changes(redis_start_time_seconds[15m]) > 0",
+            "resets(redis_uptime_in_seconds[15m]) > 0",
             "",
             "info",
             "A Redis server was restarted.",
@@ -56,7 +56,7 @@ FAMILY = Family(
         ),
         Alert(
             "RedisRestartLoop",
-            "changes(redis_start_time_seconds[30m]) > $redis_starts",
+            "resets(redis_uptime_in_seconds[30m]) > $redis_starts",
             "1m",
             "critical",
             "A Redis server keeps restarting.",

@@ -52,14 +52,14 @@ AVAILABILITY = (
     ),
     Case(
         "RedisRestarted",
-        {"redis_start_time_seconds": "1 2+0x60"},
-        ({"redis_start_time_seconds": 1},),
+        {"redis_uptime_in_seconds": "100 0+60x60"},
+        ({"redis_uptime_in_seconds": (100, 60)}, {"redis_start_time_seconds": "1 2+0x60"}),
         1,
     ),
     Case(
         "RedisRestartLoop",
-        {"redis_start_time_seconds": "1 2 3 4+0x60"},
-        ({"redis_start_time_seconds": "1 2 3+0x60"},),
+        {"redis_uptime_in_seconds": "40 30 20 10+60x60"},
+        ({"redis_uptime_in_seconds": "40 30 20+60x60"},),
         3,
     ),
     Case("RedisLoadingLong", {"redis_loading_dump_file": 1}, ({"redis_loading_dump_file": 0},)),

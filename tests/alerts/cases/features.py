@@ -45,8 +45,12 @@ FEATURES = (
     ),
     Case(
         "RedisSamplingCostly",
-        {"redis_sampling_watched_throughput_ratio": 0.79},
-        ({"redis_sampling_watched_throughput_ratio": 0.8}, {"redis_sampling_watched_throughput_ratio": 1}),
+        {"redis_sampling_watched_throughput_ratio": 0.79, "redis_commands_processed_total": (0, 66_000)},
+        (
+            {"redis_sampling_watched_throughput_ratio": 0.8, "redis_commands_processed_total": (0, 66_000)},
+            {"redis_sampling_watched_throughput_ratio": 0.1, "redis_commands_processed_total": (0, 54_000)},
+        ),
+        5,
     ),
     Case(
         "RedisSamplingUnlimited",
@@ -113,14 +117,29 @@ FEATURES = (
     ),
     Case("CacheWarmingNoLeader", {f"{WARM}_leader{JOB}": 0}, ({f"{WARM}_leader{JOB}": 1},)),
     Case("CacheWarmingStuck", {f"{WARM}_running{JOB}": 1}, ({f"{WARM}_running{JOB}": 0},)),
-    # Certificates.
+    # Certificates: what a server says of itself counts where ours is not seen.
     *(
         Case(
             name,
             {f"redis_tls_{which}_cert_expires_in_seconds": limit - 1},
-            ({f"redis_tls_{which}_cert_expires_in_seconds": limit},),
+            (
+                {f"redis_tls_{which}_cert_expires_in_seconds": limit},
+                {
+                    f"redis_tls_{which}_cert_expires_in_seconds": limit - 1,
+                    'redis_tls_certificate_not_after_timestamp_seconds{role="server"}': 9e9,
+                },
+            ),
         )
         for name, limit in (("RedisCertificateExpires", 1209600), ("RedisCertificateExpiresNow", 259200))
         for which in ("server", "ca")
+    ),
+    *(
+        Case(
+            name,
+            {f'redis_tls_certificate_not_after_timestamp_seconds{{role="{role}"}}': limit - 1},
+            ({f'redis_tls_certificate_not_after_timestamp_seconds{{role="{role}"}}': limit + 3 * 3600},),
+        )
+        for name, limit in (("RedisCertificateExpires", 1209600), ("RedisCertificateExpiresNow", 259200))
+        for role in ("server", "web")
     ),
 )
