@@ -5,8 +5,8 @@ The server has a core of its own; the load (redis-benchmark, 50 connections, GET
 the readers share another. Every second the mode changes, and every other phase is an unwatched one, so each
 watched phase is compared with the two beside it; the unwatched ones compared with each other are the A/A control. What
 is divided is the server's own count of commands by the CPU time that the kernel says it got: noise of other programs
-cancels. Modes: ours (the real program at default budgets, switched by its kill switch), a permanent MONITOR that is only
-read from, and on Redis 8.10 HOTKEYS with SAMPLE 1 and 100. `cpu` is what our processes take of a core while they
+cancels. Modes: ours (the real program at default budgets, switched by its kill switch), a permanent MONITOR that is
+only read from, and on Redis 8.10 HOTKEYS with SAMPLE 1 and 100. `cpu` is what our processes take of a core while they
 sample that load.
 """
 
