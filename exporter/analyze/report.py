@@ -146,6 +146,7 @@ def _plot(report: Report) -> list[str]:
     blocks = "".join(_BLOCKS[round(mean / most * (len(_BLOCKS) - 1))] for mean in means)
     start = datetime.fromtimestamp(rate.start + skipped * rate.step_seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return [
-        f"commands a second, {min(means):,.0f} to {max(means):,.0f}; {stretch * rate.step_seconds} s each, from {start}"
+        f"commands a second, {min(means):,.0f} to {max(means):,.0f}; "
+        f"{stretch * rate.step_seconds} s each, from {start}",
         f"  {blocks}",
     ]
