@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from yaml import YAMLError
+
 from alerts.writing import prometheus_rule, read_values, rule_files, runbooks
 
 HERE = Path(__file__).parent
@@ -19,8 +21,10 @@ def main() -> None:
     try:
         values = read_values(given.values.read_text(encoding="utf-8"))
         files = {(given.rules or HERE / "rules") / name: text for name, text in rule_files(values).items()}
-    except (OSError, KeyError, TypeError, AttributeError) as error:
-        parser.error(f"{given.values}: {error!r}")
+    except KeyError as error:
+        parser.error(f"{given.values}: {error.args[0]} is missing, or there is nothing of that name")
+    except (OSError, TypeError, AttributeError, YAMLError) as error:
+        parser.error(f"{given.values}: {error}")
     if given.rules is None:
         files[HERE / "prometheusrule.yaml"] = prometheus_rule(values)
         pages = HERE.parent / "docs" / "runbooks"

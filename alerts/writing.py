@@ -20,7 +20,7 @@ def read_values(text: str) -> Values:
     given = yaml.safe_load(text)
     waits = given.get("waits") or {}
     for name in {*waits} - {alert.name for family in FAMILIES for alert in family.alerts}:
-        raise KeyError(name)
+        raise KeyError(f"waits.{name}")
     return Values(given["job"], given["runbooks"].rstrip("/"), given["grafana"], given["thresholds"], waits)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +33,32 @@ def test_what_is_committed_is_what_the_tables_make() -> None:
     expected[ROOT / "alerts" / "prometheusrule.yaml"] = prometheus_rule(VALUES)
     assert [path for path, text in expected.items() if path.read_text(encoding="utf-8") != text] == []
     assert {*RULES.iterdir(), *(ROOT / "docs" / "runbooks").iterdir()} <= {*expected}
+
+
+def test_a_values_file_of_ones_own(tmp_path: Path) -> None:
+    """Thresholds, waits and addresses are taken from it; what it lacks, or what nobody knows, is one line and exit 2."""
+    text = (ROOT / "alerts" / "values.yaml").read_text(encoding="utf-8")
+    mine = text.replace("waits: {}", "waits: {RedisDown: 30s}").replace("fork_seconds: 1", "fork_seconds: 3")
+    mine = mine.replace("https://grafana.example.com", "https://grafana.local")
+    done = _written(tmp_path, mine)
+    assert done.returncode == 0, done.stderr
+    down = yaml.safe_load((tmp_path / "rules" / "state.yaml").read_text())["groups"][0]["rules"][0]
+    assert (down["alert"], down["for"]) == ("RedisDown", "30s")
+    assert down["annotations"]["dashboard_url"].startswith("https://grafana.local/d/")
+    assert "redis_latest_fork_seconds > 3" in (tmp_path / "rules" / "performance.yaml").read_text()
+    for wrong, word in (
+        (text.replace("waits: {}", "waits: {RedisDwn: 30s}"), "waits.RedisDwn"),
+        (text.replace("fork_seconds", "frok_seconds"), "fork_seconds"),
+        ("thresholds: [", "line 1"),
+    ):
+        done = _written(tmp_path, wrong)
+        assert (done.returncode, word in done.stderr, "Traceback" in done.stderr) == (2, True, False), done.stderr
+
+
+def _written(directory: Path, values: str) -> subprocess.CompletedProcess[str]:
+    (directory / "mine.yaml").write_text(values, encoding="utf-8")
+    command = [sys.executable, "-m", "alerts", "--values", directory / "mine.yaml", "--rules", directory / "rules"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
 def test_promtool_finds_nothing() -> None:

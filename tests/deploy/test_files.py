@@ -175,6 +175,24 @@ def test_the_image_is_made_of_what_exists_and_is_not_root() -> None:
     assert users == [f"{pod['runAsUser']}:{pod['runAsGroup']}"]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_what_the_image_is_made_of_is_enough(tmp_path: Path) -> None:
+    """The image's first stage without an engine: the files that it copies install, and the program runs."""
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE):
+        for source in line.split()[:-1]:
+            copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
+            copy(ROOT / source, tmp_path / source)
+    [wanted] = re.findall(r"pip install --no-cache-dir '\.(\[.+\])'", text)
+    accepted("python3", "-m", "venv", "--without-pip", tmp_path / "venv")
+    pip = ("python3", "-m", "pip", "--python", tmp_path / "venv" / "bin" / "python", "install", "--quiet")
+    accepted("env", "PIP_USER=0", *pip, f"{tmp_path}{wanted}")
+    assert accepted(tmp_path / "venv" / "bin" / "hotkey-exporter", "--version").strip()
+    [check] = re.findall(r'CMD \["python", "-c", "(.+)"\]', text)
+    compile(check, "the health check", "exec")
+
+
 def test_systemd_accepts_the_unit_and_finds_it_tight(tmp_path: Path) -> None:
     """`systemd-analyze verify` is silent; `security` rates the exposure 2.0 or less of 10 (OK)."""
     if (analyze := shutil.which("systemd-analyze")) is None:
