@@ -11,7 +11,7 @@ from dashboards.queries import gauge as any_gauge
 from dashboards.queries import rate as any_rate
 
 TOP = 10
-FIRING = f'ALERTS{{{EXPORTER}, target=~"$target|", alertstate="firing", severity=~"critical|warning|info"}}'
+FIRING = f'ALERTS{{{EXPORTER}, target=~"$target|", alertstate="firing", severity=~"critical|warning"}}'
 NODE_FIELDS = {"target": "Target", "addr": "Node"}
 
 
@@ -60,7 +60,7 @@ def alerts_table(runbooks: str) -> Row:
         (
             table(
                 "Firing alerts",
-                "Alerts of alerts/rules, most severe first. A click on an alert opens its runbook, one on a node its page.",
+                "Critical ones first, then warnings; alerts of severity info are context and not here. A click on an alert opens its runbook, one on a node its page.",
                 columns,
                 firing,
                 sort="Severity",
@@ -101,7 +101,7 @@ NOW = Row(
             "Critical and warning alerts",
             "short",
             "Firing right now.",
-            f"count({FIRING.replace('critical|warning|info', 'critical|warning')}) or vector(0)",
+            f"count({FIRING}) or vector(0)",
             thresholds=levels((0, GREEN), (1, ORANGE)),
         ),
         number("Commands now", "ops", "Commands per second of all nodes.", f"sum({OPS})"),
