@@ -6,6 +6,7 @@ In: a function that loads the configuration. Out: a running daemon, until SIGTER
 from __future__ import annotations
 
 import math
+import os
 import signal
 import socket
 import threading
@@ -203,4 +204,5 @@ def listening_socket(config: Config) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         return socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
-        raise CommandFailed(f"web.listen: {config.web.listen}: {error.strerror or error}") from None
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
+        raise CommandFailed(f"web.listen: {config.web.listen}: {why}; choose another with --listen HOST:PORT") from None

@@ -25,6 +25,7 @@ from exporter.stats.questions import QUESTIONS, of_slots
 from exporter.stats.slots import BusiestSlots
 from exporter.tls.connection import look
 from exporter.topology import topology_of
+from exporter.views.words import NEXT
 
 if TYPE_CHECKING:
     from exporter.config import Config, Target
@@ -318,7 +319,8 @@ def _held(plan: object, status: NodeStatus) -> int:
 
 def _lines(node: NodeReport) -> list[str]:
     if not node.up:
-        return [f"{node.target}  {node.addr}", f"  DOWN  {node.reason}: {node.detail}", *_tls_lines(node)]
+        hint = [f"  next  {NEXT[node.reason]}"] if node.reason in NEXT else []
+        return [f"{node.target}  {node.addr}", f"  DOWN  {node.reason}: {node.detail}", *_tls_lines(node), *hint]
     lines = [f"{node.target}  {node.addr}  {node.server} {node.version}, {node.role}"]
     if node.source == "none":
         lines.append(f"  hot keys   none: {node.source_reason or 'unsupported'}")

@@ -289,7 +289,8 @@ def _analyze(options: argparse.Namespace) -> int:
     try:
         stream = sys.stdin.buffer if options.file == "-" else Path(options.file).open("rb")  # noqa: SIM115 - below
     except OSError as error:
-        raise ConfigError(Problem(options.file, error.strerror or "cannot be read")) from None
+        hint = "; save one with: redis-cli monitor > FILE" if isinstance(error, FileNotFoundError) else ""
+        raise ConfigError(Problem(options.file, (error.strerror or "cannot be read") + hint)) from None
     from exporter import analyze  # noqa: PLC0415
 
     with stream:

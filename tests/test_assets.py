@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ import pytest
 from exporter.assets import shipped
 from exporter.cli import _parser
 from exporter.completion import SHELLS, _commands, script
+from exporter.errors import DownReason
+from exporter.views.words import NEXT
 from tests.servers import ROOT
 from tests.test_cli import cli
 
@@ -107,7 +110,7 @@ run()
 """
 
 
-@pytest.mark.parametrize("arguments", [("serve",), ("analyze", "-"), ("check",), ("top", "--once")])
+@pytest.mark.parametrize("arguments", [("serve",), ("analyze", "-")])
 @pytest.mark.parametrize("module", ["exporter.cli", "argparse", "exporter.config", "exporter.errors", "yaml"])
 def test_an_interrupt_while_the_program_is_loaded_prints_nothing(arguments: tuple[str, ...], module: str) -> None:
     """Ctrl-C in the first moments is no traceback of an import."""
@@ -118,3 +121,35 @@ def test_an_interrupt_while_the_program_is_loaded_prints_nothing(arguments: tupl
     assert "Traceback" not in done.stderr
     if module in {"exporter.cli", "argparse"}:
         assert done.returncode == -signal.SIGINT
+
+
+def test_every_reason_for_being_down_says_what_to_do() -> None:
+    """`check` and `top` add it to what they say; only of a node that was not asked yet there is nothing to say."""
+    assert set(NEXT) == set(DownReason) - {DownReason.STARTING}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("check", "--redis-url", "redis://127.0.0.1:1"), "next  start the server, or correct host and port"),
+        (("top", "--once", "--redis-url", "redis://127.0.0.1:1"), "; start the server, or correct host and port"),
+        (("top", "--once", "--exporter", "http://127.0.0.1:1"), "; is an exporter there? Its port is 9468"),
+        (("analyze", "/does/not/exist"), "No such file or directory; save one with: redis-cli monitor > FILE"),
+        (("warm",), "docs/cache-warming.md has examples"),
+        (("frob",), "(try --help)"),
+    ],
+)
+def test_an_error_says_what_to_do_next(arguments: tuple[str, ...], hint: str) -> None:
+    """Not only what is wrong."""
+    done = cli(*arguments)
+    assert done.returncode in {1, 2}
+    assert hint in done.stdout + done.stderr
+
+
+def test_a_port_that_is_taken() -> None:
+    """One line names the address, without what the library adds to it, and the way out."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        listen = f"127.0.0.1:{other.getsockname()[1]}"
+        done = cli("serve", "--listen", listen)
+    expected = f"web.listen: {listen}: Address already in use; choose another with --listen HOST:PORT"
+    assert (done.returncode, done.stderr) == (1, f"hotkey-exporter: {expected}\n")

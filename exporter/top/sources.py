@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 from exporter.errors import CommandFailed, ConfigError, Problem
@@ -19,6 +20,7 @@ from exporter.keynames import KeyNames
 from exporter.snapshot import Board, HotKeys, NodeStatus, SamplingState
 from exporter.views import hotkeys
 from exporter.views.reading import Moment, read
+from exporter.views.words import NEXT
 
 if TYPE_CHECKING:
     from exporter.config import Config
@@ -79,10 +81,13 @@ class FromExporter:
             with self._opener.open(f"{self._url}?limit={limit}", timeout=TIMEOUT_SECONDS) as answer:
                 document = json.loads(answer.read(_LARGEST_ANSWER))
         except urllib.error.HTTPError as error:
-            raise CommandFailed(f"{self.name}: answered {error.code}") from None
+            hint = "; give user and password in the URL" if error.code == HTTPStatus.UNAUTHORIZED else ""
+            raise CommandFailed(f"{self.name}: answered {error.code}{hint}") from None
         except urllib.error.URLError as error:
             why = error.reason if isinstance(error.reason, str) else getattr(error.reason, "strerror", None)
-            raise CommandFailed(f"{self.name}: {why or 'cannot be reached'}") from None
+            raise CommandFailed(
+                f"{self.name}: {why or 'cannot be reached'}; is an exporter there? Its port is 9468 by default"
+            ) from None
         except (OSError, http.client.HTTPException):
             raise CommandFailed(f"{self.name}: the connection failed") from None
         except ValueError:
@@ -130,7 +135,8 @@ class FromServer:
         for node in self._board.nodes:
             status, state = self._board.latest(node, NodeStatus), self._board.latest(node, SamplingState)
             if status is not None and status.down is not None:
-                return status.detail or status.down
+                hint = f"; {NEXT[status.down]}" if status.down in NEXT else ""
+                return (status.detail or status.down) + hint
             if state is not None and state.source.value == "none":
                 return f"{node.addr}: no hot keys: {state.reason}"
         return ""

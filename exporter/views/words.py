@@ -38,6 +38,24 @@ REASONS = {
 }
 
 
+NEXT = {
+    "refused": "start the server, or correct host and port",
+    "timeout": "look for a firewall on the way, or a server that hangs",
+    "dns": "correct the host's name, or the resolver of this host",
+    "tls": "see docs/tls.md; rediss:// speaks TLS, redis:// does not",
+    "auth": "set username and password_file of the target, or HOTKEY_EXPORTER_TARGETS__NAME__PASSWORD_FILE",
+    "noperm": "give the user the rights of docs/operating.md",
+    "loading": "wait until its data set is loaded",
+    "maxclients": "raise maxclients of the server, or close idle clients",
+    "protected": "give the server a password, or set its protected-mode to no",
+    "closed": "look into the server's log; is this the right port?",
+    "unreachable": "look at the network and its routes",
+    "protocol": "is this the right port? rediss:// speaks TLS, redis:// does not",
+    "secret": "make the password file readable for this user",
+}
+"""What to do about a node that is down, by its reason."""
+
+
 def reason(word: str) -> str:
     """Explain a reason of the closed sets in a sentence; an unknown one stands for itself."""
     return REASONS.get(word, word)
