@@ -39,28 +39,54 @@ class Info:
 
 def parse(text: bytes) -> Info:
     """Read an INFO reply; bytes beyond UTF-8 are replaced."""
-    fields: dict[str, str] = {}
-    tables: dict[str, dict[str, str]] = {}
-    cluster: dict[str, str] = {}
-    plain = fields
-    kept = 0
-    for line in text.decode("utf-8", "replace").split("\n"):
-        if line.startswith("#"):
-            plain = cluster if line[1:].strip().lower() == CLUSTER_INFO else fields
-            continue
-        name, colon, value = line.partition(":")
-        if not colon or len(line) > LONGEST_LINE:
-            continue
-        kept += 1
-        if kept > MOST_FIELDS:
-            break
-        value = value.rstrip("\r")
-        if table := _TABLE.match(name):
-            start = table[1]
-            tables.setdefault(start, {})[name[len(start) :] if start.endswith("_") else name] = value
-        else:
-            plain[name] = value
-    return Info(fields, tables, cluster)
+    return Readings().parse(text)
+
+
+class Readings:
+    """Reads INFO replies of one server. Most lines say what they said before: what they mean is looked up, then."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, str, str]] = {}
+
+    def parse(self, text: bytes) -> Info:
+        """Read the next reply."""
+        fields: dict[str, str] = {}
+        tables: dict[str, dict[str, str]] = {}
+        cluster: dict[str, str] = {}
+        plain = fields
+        kept = 0
+        last = self._known
+        known: dict[str, tuple[str, str, str]] = {}
+        for line in text.decode("utf-8", "replace").split("\n"):
+            meaning = last[line] if line in last else _read(line)
+            if meaning is None:
+                if line.startswith("#"):
+                    plain = cluster if line[1:].strip().lower() == CLUSTER_INFO else fields
+                continue
+            kept += 1
+            if kept > MOST_FIELDS:
+                break
+            known[line] = meaning
+            start, name, value = meaning
+            if start:
+                tables.setdefault(start, {})[name] = value
+            else:
+                plain[name] = value
+        self._known = known
+        return Info(fields, tables, cluster)
+
+
+def _read(line: str) -> tuple[str, str, str] | None:
+    """The table that a line belongs to (none for a plain field), its name there and its value; None for other lines."""
+    name, colon, value = line.partition(":")
+    if not colon or line.startswith("#") or len(line) > LONGEST_LINE:
+        return None
+    value = value.rstrip("\r")
+    found = _TABLE.match(name)
+    if found is None:
+        return "", name, value
+    start = found[1]
+    return start, name[len(start) :] if start.endswith("_") else name, value
 
 
 def pairs(text: str) -> dict[str, str]:

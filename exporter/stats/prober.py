@@ -54,6 +54,7 @@ class Prober:
         # Nodes that are first probed at the same moment should not all be probed at the same moment for ever.
         self._phase = pace.Phase(clock() - random.random() * interval, random.uniform(0.15, 0.35))
         self._hits = HitRatio()
+        self._readings = info.Readings()
         self._own_seconds = 0.0
         self._refusals = 0
         self._last_success: float | None = None
@@ -66,7 +67,7 @@ class Prober:
         try:
             self._connect()
             latency = self._ping()
-            known = info.parse(self._inquirer.info())
+            known = self._readings.parse(self._inquirer.info())
         except NodeError as fault:
             return self._unreachable(fault)
         now = self._clock()

@@ -58,8 +58,12 @@ def test_broken_targets_do_not_touch_the_others(
     reasons = [labels["reason"] for labels, _ in samples["redis_down_info"]]
     assert sorted(reasons) == ["refused"] * broken + ["timeout"] * broken
     ages = [time.time() - value for _, value in samples["redis_stats_last_success_timestamp_seconds"]]
-    assert sum(age < 8 for age in ages) >= targets - 2 * broken
-    print(f"{targets} targets: {share:.1%} of a core, p99 {p99(took) * 1e3:.0f} ms, {exporter.rss() / 1e6:.0f} MB")
+    oldest = sorted(ages)[targets - 2 * broken - 1]
+    print(
+        f"{targets} targets: {share:.1%} of a core, p99 {p99(took) * 1e3:.0f} ms, {exporter.rss() / 1e6:.0f} MB, "
+        f"the oldest reading {oldest:.1f} s"
+    )
+    assert oldest < 8
     assert p99(took) <= 0.3
     assert share <= 0.2
     assert exporter.rss() <= 150e6

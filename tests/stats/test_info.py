@@ -102,3 +102,14 @@ def test_any_bytes_are_an_info(text: bytes) -> None:
 def test_numbers_that_are_none(text: str) -> None:
     """No text makes a whole number raise."""
     assert info.integer({"field": text}, "field") is None
+
+
+@given(st.lists(st.lists(st.sampled_from(
+    ["a:1", "a:2", "a:1\r", "# Server", "# Cluster Info", "#a:1", "db0:keys=5", "cmdstat_get:calls=1", "nothing", ""],
+)), max_size=4))  # fmt: skip
+def test_what_was_read_before_changes_nothing(texts: list[list[str]]) -> None:
+    """Lines that came in earlier readings mean what they mean in the first, also in another section."""
+    readings = info.Readings()
+    for lines in texts:
+        text = "\n".join(lines).encode()
+        assert readings.parse(text) == info.parse(text)
