@@ -31,8 +31,17 @@ SLOW_COMMANDS = (
 )  # fmt: skip
 
 
+TYPICAL_USEC = 200.0
+OUTLIER = 10.0
+"""A call that took this many times as long as usual was interrupted, unless the next ones take long, too."""
+
+
 class Costs:
-    """What a call of each command takes the server, from what it counted between two readings."""
+    """What a call of each command takes the server, from what it counted between two readings.
+
+    The server counts the time that passes, also while its host does something else: that is not what a call costs, and
+    no reason to ask it four times a minute only.
+    """
 
     def __init__(self) -> None:
         self._last: Mapping[str, CommandStats] = {}
@@ -43,8 +52,9 @@ class Costs:
         for name in (*FAST_COMMANDS, *SLOW_COMMANDS):
             now, before = commands.get(name), self._last.get(name)
             if now and before and now.calls > before.calls and now.usec >= before.usec:
-                usec = (now.usec - before.usec) / (now.calls - before.calls)
-                self._usec[name] = usec if name not in self._usec else 0.7 * self._usec[name] + 0.3 * usec
+                typical = self._usec.get(name, TYPICAL_USEC)
+                usec = min((now.usec - before.usec) / (now.calls - before.calls), OUTLIER * typical)
+                self._usec[name] = 0.7 * typical + 0.3 * usec
         self._last = commands
 
     def seconds(self, names: tuple[str, ...]) -> float:

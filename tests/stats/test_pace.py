@@ -6,6 +6,8 @@ import random
 
 import pytest
 
+from exporter.serverstats import CommandStats
+from exporter.stats.collector import Costs
 from exporter.stats.pace import OWN_SHARE, SERVER_SHARE, STEPS, Phase, interval
 
 
@@ -94,3 +96,22 @@ def test_rates_over_a_minute_are_true(every: float, seed: int) -> None:
     for first, last in zip(settled, settled[3:], strict=False):
         true = rate((first[0], counted(first[0])), (last[0], counted(last[0])))
         assert rate(first, last) == pytest.approx(true, rel=0.02)
+
+
+def readings(*usec: float) -> Costs:
+    """What is known of INFO after calls that took so long."""
+    costs, total = Costs(), 0.0
+    costs.learn({"info": CommandStats(1, total)})
+    for calls, one in enumerate(usec, start=2):
+        total += one
+        costs.learn({"info": CommandStats(calls, total)})
+    return costs
+
+
+def test_one_call_that_was_interrupted_is_not_expensive() -> None:
+    """A host that is busy for 50 ms in the middle of an INFO does not stretch the readings; costs that stay do."""
+    for usec in ((50_000, 100), (100, 50_000), (100, 100, 100, 50_000)):
+        assert interval(1.0, readings(*usec).seconds(("info",)), 0.001, 1) == 1.0
+    assert interval(1.0, readings(*[2000] * 5).seconds(("info",)), 0.001, 1) == 2.5
+    assert interval(1.0, readings(*[50_000] * 8).seconds(("info",)), 0.001, 1) >= 30
+    assert readings().seconds(("info",)) == 0
