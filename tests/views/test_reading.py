@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from exporter.serverstats import ServerStats
 from exporter.snapshot import Board, Enrichment
 from exporter.views.reading import Moment, Reading, iso, read
 from tests.views import shop
@@ -48,6 +49,17 @@ def test_old_snapshots_are_withheld(seconds: float, withheld: set[str]) -> None:
     assert (late.status is None) == ("stats" in withheld)
     assert (late.enrichment is None) == ("enrichment" in withheld)
     assert late.down == ("timeout" if "stats" in withheld else None)
+
+
+def test_a_reading_is_withheld_after_three_intervals() -> None:
+    """What the server said of itself is shown for three of its own intervals, however long those are, and no longer."""
+    board = shop.shop_board()
+    for interval in (1.0, 2.5):
+        stats = ServerStats(info={}, taken_at=shop.NOW.monotonic, interval=interval)
+        board.publish(shop.CACHE, stats)
+        board.publish(shop.CACHE, replace(shop.status(), taken_at=shop.NOW.monotonic, interval=interval))
+        assert reading(3 * interval, board).stats is stats
+        assert reading(3 * interval + 0.1, board).stats is None
 
 
 def test_a_node_without_a_status_is_starting() -> None:
