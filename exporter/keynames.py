@@ -22,6 +22,8 @@ KEPT_BYTES = 512  # what is held of a longer key
 GROUP_LENGTH = 64
 _DIGITS = 8  # of a digest that is written
 _REMEMBERED_GROUPS = 20_000
+_REMEMBERED_SHAPES = 4_096
+_ZEROS = str.maketrans("123456789", "000000000")
 _REMEMBERED_LABELS = 4_096  # labels are long, and asked for published keys only
 
 Privacy = Literal["clear", "hash", "group"]
@@ -288,6 +290,7 @@ class KeyNames:
         self._labels: dict[bytes, str] = {}
         self._groups: dict[bytes, str] = {}
         self._texts: dict[str, str] = {}
+        self._shapes: dict[str, str] | None = {} if not re.search("[0-9]", "".join((*mask, *groups))) else None
 
     @classmethod
     def of(cls, keys: Keys, secret: bytes) -> KeyNames:
@@ -311,9 +314,21 @@ class KeyNames:
             if len(self._groups) >= _REMEMBERED_GROUPS:
                 self._groups.clear()
                 self._texts.clear()
-            text = self._group(_text(key))
+            text = self._group_by_shape(_text(key))
             text = self._groups[key] = self._texts.setdefault(text, text)  # one string for all keys of a group
         return text
+
+    def _group_by_shape(self, text: str) -> str:
+        """Name the group of `text`; keys that differ in digits only are told apart by what is left of their digits."""
+        if self._shapes is None or len(text) > GROUP_LENGTH:
+            return self._group(text)
+        shape = text.translate(_ZEROS)
+        known = self._shapes.get(shape)
+        if known is None:
+            if len(self._shapes) >= _REMEMBERED_SHAPES:
+                self._shapes.clear()
+            known = self._shapes[shape] = self._group(shape)
+        return self._group(text) if "0" in known else known
 
     def _masked(self, text: str) -> bool:
         return self._mask is not None and self._mask.match(text) is not None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.keynames import KeyNames, LongKey, digest, group, long_hash, read, stored, write
+from exporter.keynames import KeyNames, LongKey, Privacy, digest, group, long_hash, read, stored, write
 
 WORDS = string.ascii_letters
 CREDENTIALS = st.text(alphabet=WORDS, min_size=5, max_size=40).filter(
@@ -137,6 +137,18 @@ def test_groups_are_bounded_and_printable(key: bytes) -> None:
         assert len(names.label(key)) <= 32
         assert names.group(key).isprintable()
         assert names.label(key).isprintable()
+
+
+@given(
+    st.lists(st.text("ab-Zq_0123459:.{}@\\\n\u0663", max_size=70), min_size=1, max_size=8),
+    st.sampled_from(["clear", "hash", "group"]),
+)
+def test_remembered_shapes_change_no_group(texts: list[str], privacy: Privacy) -> None:
+    """Keys of one shape get the same group as a newcomer would name it, in whatever order they come."""
+    names = KeyNames(privacy)
+    for text in [text.translate(str.maketrans("123", "945")) for text in texts] + texts:
+        assert names.group(text.encode()) == KeyNames(privacy).group(text.encode())
+        assert names.group(text.encode()) == KeyNames(privacy, groups=("none0*",)).group(text.encode())
 
 
 def test_patterns_come_first() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import floor, inf, sqrt
 from typing import TYPE_CHECKING
 
-from exporter.sampling.interval import Estimate, interval
+from exporter.sampling.interval import NORMAL_QUANTILE, Estimate, interval
 from exporter.sampling.ledger import Ledger, Sums, largest_first
 from exporter.sampling.stratum import OpenSecond, Piece, Stratum
 from exporter.snapshot import GroupRate
@@ -271,11 +271,17 @@ class Window:
         return frozenset(self._ledger.key(slot) for slot in found)
 
     def over(self, threshold: float) -> int:
-        """Count the keys whose `low` is above `threshold` (accesses per second)."""
-        slots = self._ledger.above(threshold * self._frame.span)
-        if not self._frame.sampled:
-            return len(slots)
-        return sum(self._estimate(slot).low > threshold for slot in slots)
+        """Count the keys whose `low` is above `threshold` (accesses per second).
+
+        No variance is less than Poisson's, so that most keys need no interval: Wilson's low end is above the threshold
+        only if the rate is above threshold + z * sqrt(variance / rate * threshold).
+        """
+        frame = self._frame
+        least = threshold * frame.span
+        if not frame.sampled:
+            return len(self._ledger.above(least))
+        least += NORMAL_QUANTILE * sqrt(frame.poisson * least)
+        return sum(self._estimate(slot).low > threshold for slot in self._ledger.above(least))
 
     def groups(self, name_of: Callable[[bytes], str], limit: int) -> list[GroupRate]:
         """Rates of the `limit` largest groups, largest first; then for each db the rest as the group `other`."""

@@ -437,6 +437,17 @@ def test_keys_surely_over_a_threshold() -> None:
     assert exact.over(10.0) == 2
 
 
+@pytest.mark.parametrize("threshold", [1.0, 16.7, 40.0, 90.0, 200.0, 900.0])
+def test_counting_looks_at_few_keys_and_misses_none(threshold: float) -> None:
+    """Keys without any chance are passed over: the count is that of all intervals, whatever the threshold."""
+    rng, window = random.Random(7), Window()
+    for at in range(40):
+        seen = {f"k{n}": n_seen for n in range(60) if (n_seen := int(rng.expovariate(1.0) * n / 4))}
+        window.add(piece(START + at / 10, START + at / 10 + 0.01, counts(**seen)))
+    window.advance(START + 4)
+    assert window.over(threshold) == sum(one.low > threshold for one in window.top(60))
+
+
 def prefix(key: bytes) -> str:
     """Name the group of a test key."""
     return key.split(b":")[0].decode()
