@@ -25,8 +25,8 @@ _MOST_CLIENTS = 4096
 _MOST_WEIGHTS = 4096
 _MOST_STEPS = 2048
 _OTHER = b"other"
-_HEADS = re.compile(rb'^\+?(\d{1,12})\.\d{1,6} \[\d+ ((?:[^\]"\n]++|\](?! "))++)\] "', re.MULTILINE)
-_LARGE = re.compile(rb"^[^\n]{%d,}" % LARGE_BYTES, re.MULTILINE)
+_SECOND = re.compile(rb"\+?(\d{1,12})")
+_CLIENT = re.compile(rb'\d+ ([^"\n]{1,150})')
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,28 +86,38 @@ class Lines:
 
     def _ended(self, head: bytes, length: int) -> None:
         """One line; `head` is all of it, or its beginning."""
-        self._headers(head)
+        self._headers([head])
         if length >= LARGE_BYTES:
             self._weigh(head, length)
 
-    def _whole(self, lines: bytes) -> None:
+    def _whole(self, text: bytes) -> None:
+        lines = text.split(b"\n")
         self._headers(lines)
-        for match in _LARGE.finditer(lines):
-            text = match[0].removesuffix(b"\r")
-            self._weigh(text[:_HEAD_BYTES], len(text))
+        for line in lines:
+            if len(line) >= LARGE_BYTES:
+                whole = line.removesuffix(b"\r")
+                self._weigh(whole[:_HEAD_BYTES], len(whole))
 
-    def _headers(self, lines: bytes) -> None:
-        for (second, client), times in Counter(_HEADS.findall(lines)).items():
-            self._steps[int(second) // self._width] += times
-            # Of an address the host: each connection has a port of its own.
-            host = client if client.startswith(b"unix:") else client.rpartition(b":")[0] or client
-            known = host in self._clients or len(self._clients) < _MOST_CLIENTS
-            self._clients[host if known else _OTHER] += times
+    def _headers(self, lines: list[bytes]) -> None:
+        """Count what stands before the command, `1795397100.123456 [0 127.0.0.1:1234`, without looking at the rest."""
+        # Splitting is several times as fast as a pattern that has to find each line's beginning.
+        heads = [line.partition(b'] "')[0].partition(b" [") for line in lines]
+        for (stamp, place), times in Counter([(head[0].partition(b".")[0], head[2]) for head in heads]).items():
+            second, client = _SECOND.fullmatch(stamp), _CLIENT.fullmatch(place)
+            if second and client:
+                self._count(int(second[1]), client[1], times)
+
+    def _count(self, second: int, client: bytes, times: int) -> None:
+        self._steps[second // self._width] += times
+        # Of an address the host: each connection has a port of its own.
+        host = client if client.startswith(b"unix:") else client.rpartition(b":")[0] or client
+        known = host in self._clients or len(self._clients) < _MOST_CLIENTS
+        self._clients[host if known else _OTHER] += times
         while len(self._steps) > _MOST_STEPS:
             self._width *= 2
             steps = Counter[int]()
-            for step, times in self._steps.items():
-                steps[step // 2] += times
+            for step, count in self._steps.items():
+                steps[step // 2] += count
             self._steps = steps
 
     def _weigh(self, head: bytes, length: int) -> None:

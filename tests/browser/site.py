@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from shutil import which
@@ -69,7 +70,8 @@ class Tab:
         self.page.goto(url)
 
     def _requested(self, request: Request) -> None:
-        if not request.url.startswith((self.origin, "data:")):
+        asked = re.sub(r"//[^/@]*@", "//", request.url)
+        if not asked.startswith((self.origin, "data:")):
             self.problems.append(f"a request to {request.url}")
 
     def keys(self) -> list[str]:

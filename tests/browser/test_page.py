@@ -82,6 +82,14 @@ def test_a_filter_is_in_the_url_and_a_link_leads_back_to_it(site: Site, open_tab
     assert tab.page.evaluate("window.not_reloaded")
 
 
+def test_a_password_in_the_address_is_no_hindrance(board: Board, site: Site, open_tab: OpenTab) -> None:
+    """The page is opened with user and password in its URL, and keeps itself fresh nevertheless."""
+    tab = open_tab(site.url)
+    tab.page.goto(site.url.replace("://", "://user:password@"))
+    publish(board, shop.hot_key(b"later", 99.0, 100.0))
+    wait_for(lambda: tab.keys()[0] == "later", 10, "the page to go on")
+
+
 def test_a_pause_keeps_what_is_seen(board: Board, site: Site, open_tab: OpenTab) -> None:
     """By keyboard, too. New figures wait until the page goes on."""
     tab = open_tab(site.url)

@@ -7,6 +7,9 @@ const GIVE_UP_MS = 4000;
 const TYPING_MS = 250;
 let turn = 0;
 
+// Without the user and password that the address may hold: fetch refuses those, and the browser knows them anyway.
+const here = () => location.origin + location.pathname + location.search;
+
 const paused = () => new URLSearchParams(location.search).get("pause") === "1";
 
 // Changing text under a reader's selection would take it away.
@@ -36,7 +39,7 @@ function showButtons(fresh) {
 async function refresh(apply = show) {
   const mine = ++turn;
   try {
-    const reply = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(GIVE_UP_MS) });
+    const reply = await fetch(here(), { cache: "no-store", signal: AbortSignal.timeout(GIVE_UP_MS) });
     if (!reply.ok) {
       throw new Error(`HTTP ${reply.status}`);
     }
