@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run stack test check bench docs soak clean
+.PHONY: help run stack test check bench docs pictures soak clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -39,6 +39,9 @@ bench: $(VENV)/.test ## every benchmark, one line of JSON each
 
 docs: $(VENV)/.test ## write config.yaml, docs/configuration.md and docs/metrics.md anew from the code
 	@UPDATE=1 $(BIN)/python -m pytest -q tests/config/test_reference.py tests/views/test_reference.py
+
+pictures: $(VENV)/.test ## take the pictures of the page in the docs anew; needs Chromium
+	@$(BIN)/python -m tests.browser.pictures docs/images
 
 soak: $(VENV)/.test ## the long tests
 	@$(BIN)/python -m pytest -q -m slow --timeout 7200

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from tests.browser.site import ARGUMENTS, CHROMIUM, Tab
+from tests.live.conftest import start_exporter
+
+__all__ = ["browser", "open_tab", "start_exporter"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

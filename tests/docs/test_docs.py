@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -19,6 +20,7 @@ from exporter.cli import _parser
 from exporter.completion import _commands
 from exporter.config import Config, load
 from exporter.errors import ConfigError
+from exporter.views.page.filters import Filter
 from tests.docs.blocks import PAGES, Block, blocks, dialogue, prose
 from tests.servers import ROOT, program
 
@@ -192,3 +194,9 @@ def test_every_path_of_the_web_is_documented() -> None:
     paths = {path for path in re.findall(r'"(/[\w/.-]*)(?:\{\w+\})?"', source) if path not in {"/api/", "/health"}}
     readme = (ROOT / "README.md").read_text()
     assert [path for path in paths if path.rstrip("/") not in readme and not path.startswith("/assets")] == []
+
+
+def test_every_parameter_of_the_page_is_documented() -> None:
+    """All that its URL can say."""
+    page = (DOCS / "page.md").read_text()
+    assert [field.name for field in fields(Filter) if f"`{field.name}`" not in page] == []
