@@ -84,8 +84,12 @@ def labels(pairs: Iterable[tuple[str, str]]) -> str:
     return ",".join(label(name, value) for name, value in pairs)
 
 
+@lru_cache(maxsize=8192)
 def number(value: float) -> str:
-    """Write the shortest text that reads back as the same number; whole numbers without a fraction."""
+    """Write the shortest text that reads back as the same number; whole numbers without a fraction.
+
+    Most numbers are those of the last reading, or of another node, or 0.
+    """
     if type(value) is int and -1_000_000_000_000_000 < value < 1_000_000_000_000_000:
         return str(value)
     text = repr(float(value))

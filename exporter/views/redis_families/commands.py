@@ -21,6 +21,12 @@ def _cmd(name: str) -> str:
     return label("cmd", name)
 
 
+@lru_cache(maxsize=8192)
+def _up_to(name: str, usec: int) -> str:
+    """The labels of one bucket of a command's histogram."""
+    return f'{_cmd(name)},le="{number(usec)}"'
+
+
 _PERCENTILES = "A summary of latency percentile distribution per command"
 _HISTOGRAM = "A histogram of latencies per command"
 
@@ -52,10 +58,9 @@ def _with_percentiles(value: Callable[[CommandStats], float]) -> Callable[[Serve
 
 def _buckets(stats: ServerStats) -> Iterator[tuple[str, float]]:
     for name, histogram in stats.histograms.items():
-        written = _cmd(name)
         for usec, calls in histogram.buckets:
-            yield f'{written},le="{number(usec)}"', calls
-        yield f'{written},le="+Inf"', histogram.calls
+            yield _up_to(name, usec), calls
+        yield f'{_cmd(name)},le="+Inf"', histogram.calls
 
 
 def _histogram_sums(stats: ServerStats) -> Samples:
