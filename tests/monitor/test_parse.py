@@ -2,91 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tracemalloc
 from collections import Counter
-from functools import cache
-from itertools import chain, pairwise, repeat
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import chain, repeat
+from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.keynames import LongKey, stored
 from exporter.monitor import parse
 from exporter.monitor.keys import CommandTable
 from exporter.monitor.parse import Counts, Own, Stream, count, split_at
-from exporter.monitor.patterns import patterns_for
-from tests.lines import LOCAL, line, quoted, words
+from tests.lines import LOCAL, line, words
+from tests.monitor.seen import (
+    COMMON,
+    UNIX,
+    Seen,
+    fast,
+    fed,
+    learned,
+    pieces_of,
+    table,
+    truth,
+    written,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-
-STREAMS = Path(__file__).parents[1] / "data" / "monitor"
-SERVERS = ("redis-6.2.14", "redis-7.0.15", "redis-8.10.2", "valkey-9.1.2")
-COMMON = words(
-    "GET get SET Set HGET HSET INCR DEL MGET MSET EXISTS PING EVAL EVALSHA FCALL LPUSH XADD XREAD ZADD SORT RENAME"
-    " BITOP ZUNIONSTORE OBJECT MULTI EXEC SELECT EXPIRE SUBSCRIBE MEMORY GEORADIUS PFMERGE"
-)
-UNIX = b"unix:/run/redis/redis.sock"
-Accesses = dict[tuple[int, bytes], tuple[int, int]]
-
-table = cache(CommandTable.builtin)
-fast = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
-
-
-@cache
-def learned() -> CommandTable:
-    """A table whose patterns exist already, so that the fast way is taken; others are read exactly at first."""
-    known = CommandTable.builtin()
-    lines = b"".join(line([name, b"k%d" % number], (0, 1, 15)[number % 3]) for number in range(150) for name in COMMON)
-    for commands in (False, True):
-        Stream(known, commands=commands).feed(lines)
-        assert patterns_for(known, commands=commands).learned
-    return known
-
-
-class Seen(NamedTuple):
-    """A command, and how MONITOR is to show it."""
-
-    argv: list[bytes]
-    db: int = 0
-    source: bytes = LOCAL
-    stamp: bytes = b"1795397124.911000"
-
-
-def written(seen: Iterable[Seen], *, raw: bool = True) -> bytes:
-    """Write commands as a stream."""
-    return b"".join(line(one.argv, one.db, one.source, one.stamp, raw=raw) for one in seen)
-
-
-def truth(seen: Iterable[Seen]) -> Accesses:
-    """What the table says of the argument lists themselves."""
-    accesses, writes = Counter[tuple[int, bytes]](), Counter[tuple[int, bytes]]()
-    for one in seen:
-        for key, write in table().accesses(one.argv):
-            accesses[one.db, stored(key)] += 1
-            writes[one.db, stored(key)] += write
-    return {place: (times, writes[place]) for place, times in accesses.items()}
-
-
-def fed(pieces: Iterable[bytes], known: CommandTable, own: Own = Own(), *, replies: bool = False) -> Counts:  # noqa: B008
-    """Count a stream that arrives in `pieces`."""
-    stream = Stream(known, own, replies=replies)
-    for piece in pieces:
-        stream.feed(piece)
-    stream.close()
-    return stream.counts()
-
-
-def pieces_of(data: bytes, cuts: Iterable[int]) -> list[bytes]:
-    """Cut `data` at these places, each taken modulo its length."""
-    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[start:end] for start, end in pairwise(places)]
-
 
 # --- what hypothesis draws -----------------------------------------------------------------------------------------
 
@@ -505,92 +450,3 @@ def test_commands_that_the_table_does_not_know() -> None:
     many = count(written([Seen([b"name%d" % number]) for number in range(5000)]), table())
     assert many.commands == 5000
     assert 0 < len(many.unknown) < 100
-
-
-# --- captured streams ----------------------------------------------------------------------------------------------
-
-_CAPTURED = re.compile(rb'\+(\d+\.\d+) \[(\d+) (.*?)\] (".*")')
-_ESCAPE = re.compile(rb'\\(x..|[\\"nrtab])')
-_PLAIN = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
-
-
-def unquoted(text: bytes) -> bytes:
-    """Undo the server's escapes, one by one."""
-    return _ESCAPE.sub(
-        lambda found: bytes.fromhex(found[1][1:].decode()) if found[1][:1] == b"x" else _PLAIN.get(found[1], found[1]),
-        text,
-    )
-
-
-def captured(server: str) -> list[Seen]:
-    """The lines of a captured stream, read in a way of our own."""
-    seen = []
-    for text in (STREAMS / f"{server}.txt").read_bytes().split(b"\r\n")[1:-1]:
-        found = _CAPTURED.fullmatch(text)
-        assert found, text
-        argv = [unquoted(one) for one in re.findall(rb'"((?:[^"\\]|\\.)*)"', found[4])]
-        seen.append(Seen(argv, int(found[2]), found[3], found[1]))
-    return seen
-
-
-def listed(server: str) -> dict[tuple[bytes, ...], list[bytes]]:
-    """The commands that were sent, with their keys as the server's own COMMAND GETKEYS names them."""
-    entries = json.loads((STREAMS / f"{server}.keys.json").read_text())
-    long = "BBBBBBBBBBBBBBBBBBBB...(100000 bytes)"  # is what the list has of the one long value
-    return {
-        tuple((word if word != long else "B" * 100_000).encode("latin-1") for word in entry["command"]): [
-            key.encode("latin-1") for key in entry["keys"]
-        ]
-        for entry in entries
-    }
-
-
-def is_script(argv: Sequence[bytes]) -> bool:
-    """Whether the command is one whose declared keys do not count."""
-    return argv[0].lower().startswith((b"eval", b"fcall"))
-
-
-@pytest.mark.parametrize("server", SERVERS)
-def test_captured_streams_have_the_servers_keys(server: str) -> None:
-    """Every command of a real stream gives, line by line and all together, the keys that its server names."""
-    keys, stream = listed(server), captured(server)
-    expected = Counter[tuple[int, bytes]]()
-    for one in stream:
-        if is_script(one.argv):
-            own_keys: list[bytes] = []
-        else:
-            own_keys = keys.get(tuple(one.argv)) or [key for key, _ in table().accesses(one.argv)]
-        here = Counter((one.db, stored(key)) for key in own_keys)
-        single = count(written([one]), table())
-        assert {place: times for place, (times, _) in single.accesses.items()} == here, one.argv
-        expected += here
-    data = (STREAMS / f"{server}.txt").read_bytes()
-    for known in (table(), learned()):
-        counts = count(data, known)
-        assert {place: times for place, (times, _) in counts.accesses.items()} == expected
-        assert (counts.commands, counts.skipped, counts.own) == (len(stream), 0, 0)
-
-
-@pytest.mark.parametrize("server", SERVERS)
-def test_captured_streams_are_complete(server: str) -> None:
-    """Every listed command with keys stands in its stream, but for those that the server refused."""
-    shown = {tuple(one.argv) for one in captured(server)}
-    absent = [argv for argv, keys in listed(server).items() if argv not in shown and keys]
-    assert absent == [], absent
-
-
-@pytest.mark.parametrize("server", SERVERS)
-def test_captured_streams_in_pieces(server: str) -> None:
-    """A captured stream in reads of any size gives the counts of the whole."""
-    data = (STREAMS / f"{server}.txt").read_bytes()
-    whole = fed([data], learned())
-    for size in (1, 7, 100, 4096, 65_536):
-        assert fed((data[at : at + size] for at in range(0, len(data), size)), learned()) == whole
-
-
-def test_the_formatter_writes_what_servers_write() -> None:
-    """The lines of captured streams, read and written again by these tests' own means, are the same bytes."""
-    for server in SERVERS:
-        data = (STREAMS / f"{server}.txt").read_bytes()
-        assert b"+OK\r\n" + written(captured(server)) == data
-    assert quoted(b'a\xff\x07\n"\\') == rb'"a\xff\a\n\"\\"'
