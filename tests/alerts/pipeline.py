@@ -81,8 +81,8 @@ class Pipeline:
     scrape_seconds: float
 
     def wait_seconds(self, alert: str) -> float:
-        """The `for` of an alert here."""
-        return max(_seconds(one.wait) for one in ALERTS if one.name == alert) / self.factor
+        """The `for` of an alert here; the shortest of several of that name."""
+        return min(_seconds(one.wait) for one in ALERTS if one.name == alert) / self.factor
 
     def firing(self) -> set[str]:
         """The alerts that fire in Prometheus."""
@@ -127,7 +127,8 @@ def _alertmanager(directory: Path, webhook: Webhook, factor: float) -> Path:
 def _prometheus(directory: Path, alertmanager: int, exporter: int, factor: float, scrape_seconds: float) -> Path:
     """The scrape configuration that users deploy, on other ports; rules with every `for` shorter, and ranges of 30 minutes."""
     values = read_values((ROOT / "alerts" / "values.yaml").read_text(encoding="utf-8"))
-    waits = {one.name: _shorter(one.wait, factor) for one in ALERTS if one.wait}
+    longest_first = sorted(ALERTS, key=lambda one: -_seconds(one.wait))  # of several of one name the shortest counts
+    waits = {one.name: _shorter(one.wait, factor) for one in longest_first if one.wait}
     (directory / "rules").mkdir()
     for name, text in rule_files(replace(values, waits=waits)).items():
         (directory / "rules" / name).write_text(text.replace("[30m]", "[30s]"), encoding="utf-8")
