@@ -159,7 +159,7 @@ def _expect(query: str, at: int, states: Mapping[str, int]) -> dict[str, Any]:
     return {"expr": query, "eval_time": f"{max(at, 0)}m", "exp_samples": samples}
 
 
-def failing(files: Iterable[Path], seconds: float = 110) -> tuple[set[str], str]:
+def failing(files: Iterable[Path], seconds: float = 230) -> tuple[set[str], str]:
     """Run promtool: the names of the alerts that did not do what was expected, and all that it said."""
     command = [program("promtool", "prometheus"), "test", "rules", *map(str, files)]
     env = {**os.environ, **LEAN}

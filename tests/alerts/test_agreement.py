@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 
 from exporter.config import load
@@ -114,6 +115,7 @@ SCENES = {
 }
 
 
+@pytest.mark.timeout(240)
 def test_both_judge_alike(tmp_path: Path) -> None:
     """Each alert that the view has is one that the rules fire, with the same severity and key, and the other way round."""
     inputs, expected = [], []

@@ -17,6 +17,7 @@ from tests.servers import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.timeout(240)  # seconds of CPU, which a loaded machine stretches
 DIRECTORY = ROOT / "tests" / "data" / "healthy"
 STEP_SECONDS = 15
 HOURS = 4
