@@ -130,7 +130,7 @@ class Exporter:
     def restart(self) -> Self:
         """Start it again after `kill`, as it was, and wait until it is ready."""
         self.process = self._launch()
-        return self.wait_until()
+        return self.wait_until(timeout=60)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
         """Ask it to end; it must within 5 s, with code 0 and without leftovers. Returns the seconds it took."""

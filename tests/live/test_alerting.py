@@ -28,7 +28,7 @@ QUICK = {"enrich": {"enabled": False}, "keyspace": {"enabled": False}}
 
 def pair(start_server: StartServer) -> tuple[Server, Server]:
     """A primary and its replica, whose link is up."""
-    primary = start_server()
+    primary = start_server(config={"repl-diskless-sync-delay": "0"})
     replica = start_server(config={"replicaof": f"127.0.0.1 {primary.port}"})
     linked(replica)
     return primary, replica
@@ -63,12 +63,13 @@ def hot_key(server: Server, key: str) -> Iterator[None]:
         thread.join()
 
 
+@pytest.mark.timeout(240)
 def test_a_server_that_ends_pages_and_its_replica_is_silent(
     start_server: StartServer, start_exporter: StartExporter, tmp_path: Path
 ) -> None:
     """The page says who, why and what to do, and that the replica lost its master is not told; then it is resolved."""
     primary, replica = pair(start_server)
-    exporter = start_exporter(config=watched(primary, replica))
+    exporter = start_exporter(config=watched(primary, replica), wait="").wait_until(timeout=60)
     with pipeline(tmp_path, exporter.port, FAST, 1) as alerting:
         webhook = alerting.webhook
         assert webhook.wait("Watchdog").receiver == "dead-mans-switch"
@@ -185,6 +186,6 @@ def test_every_fault_is_told_in_time_and_resolved(
     origin.client().mset({f"product:{n}": n for n in range(100)})
     job = {"name": "products", "source": {"type": "redis", "url": origin.url, "match": "product:*"}, "ttl": "1h"}
     warming = {"jobs": [{**job, "target": "shop", "every": "3s"}]}
-    exporter = start_exporter(config=watched(primary, replica, warming=warming))
+    exporter = start_exporter(config=watched(primary, replica, warming=warming), wait="").wait_until(timeout=60)
     with pipeline(tmp_path, exporter.port, SLOWER, 3) as alerting:
         fault(Scene(primary, replica, origin, exporter, alerting))

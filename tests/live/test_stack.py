@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import psutil
+import pytest
 
 from tests.servers import ROOT, dies_with_us, free_port, program, runs, wait_for
 
@@ -26,6 +27,7 @@ def asked(url: str) -> Any:
         return None
 
 
+@pytest.mark.timeout(240)
 def test_the_stack_comes_up_as_a_whole_and_ends_as_a_whole(redis_server: Server, tmp_path: Path) -> None:
     """Prometheus scrapes the exporter, has all rules without an error, and tells Alertmanager of the Watchdog."""
     program("prometheus", "prometheus")
@@ -36,7 +38,7 @@ def test_the_stack_comes_up_as_a_whole_and_ends_as_a_whole(redis_server: Server,
         prometheus = f"http://127.0.0.1:{ports['PROMETHEUS_PORT']}/api/v1"
         alertmanager = f"http://127.0.0.1:{ports['ALERTMANAGER_PORT']}/api/v2/alerts"
         try:
-            wait_for(lambda: healthy(prometheus), 60, "every target to be scraped and every rule to be well")
+            wait_for(lambda: healthy(prometheus), 90, "every target to be scraped and every rule to be well")
             wait_for(lambda: "Watchdog" in names(alertmanager), 60, "the Watchdog to reach Alertmanager")
             tree = psutil.Process(stack.pid).children(recursive=True)
         finally:
