@@ -13,7 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from exporter import __version__
+from exporter import __version__, tracing
 from exporter.config.endpoint import join
 from exporter.errors import CommandFailed, ConfigError
 from exporter.fleet import Fleet
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from exporter.meters import Meters
     from exporter.snapshot import Node
 
+PROGRAM = "hotkey-exporter"
 GUESTS_SECONDS = 10.0
 """How often guests that nobody asks for any more are looked for."""
 
@@ -64,6 +65,7 @@ class App:
             ConfigError: `web.config_file` cannot be used.
 
         """
+        tracing.start(self._config.tracing, PROGRAM, __version__)
         access = Access(self._config.web.config_file)
         self._access = access
         sock = sock or listening_socket(self._config)
@@ -88,6 +90,7 @@ class App:
             self._hangup.set()
             self._fleet.stop()
             sock.close()
+            tracing.stop()
             log.info("app.stopped", "stopped", seconds=round(time.monotonic() - began, 3))
 
     def alive(self) -> dict[str, bool]:
@@ -116,6 +119,8 @@ class App:
                 return unusable.problems
             if config.web.listen != self._config.web.listen:
                 log.warning("config.listen_unchanged", "web.listen takes effect at the next start")
+            if config.tracing != self._config.tracing:
+                log.warning("config.tracing_unchanged", "tracing takes effect at the next start")
             if config.log != self._config.log:
                 setup(config.log.level, config.log.format, self._meters.log_event)
             self._guests.retain(config, time.monotonic())

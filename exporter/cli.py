@@ -232,7 +232,10 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace, config: Config, sock: socket.socket | None) -> int:
-    from exporter.app import App  # noqa: PLC0415 - each command imports what it needs, and no more
+    from exporter import tracing  # noqa: PLC0415 - each command imports what it needs, and no more
+
+    with tracing.hidden():
+        from exporter.app import App  # noqa: PLC0415
     from exporter.log import setup  # noqa: PLC0415
     from exporter.meters import Meters  # noqa: PLC0415
 
@@ -245,8 +248,11 @@ def _run(options: argparse.Namespace, config: Config, sock: socket.socket | None
 
 def _demo(options: argparse.Namespace) -> int:
     _leave_at_once()
-    from exporter.app import listening_socket  # noqa: PLC0415
-    from exporter.demo import demo_stack  # noqa: PLC0415
+    from exporter import tracing  # noqa: PLC0415
+
+    with tracing.hidden():
+        from exporter.app import listening_socket  # noqa: PLC0415
+        from exporter.demo import demo_stack  # noqa: PLC0415
 
     options.config, options.redis_url = None, "redis://localhost"
     _leave_in_order()

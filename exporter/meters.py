@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from exporter import tracing
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -83,7 +85,7 @@ class Meters:
             outcome = "complete"
             self._last_success.labels(name).set_to_current_time()
         finally:
-            self._seconds.labels(name).observe(time.perf_counter() - began)
+            self._seconds.labels(name).observe(time.perf_counter() - began, tracing.exemplar())
             self._runs.labels(name, outcome).inc()
 
     def log_event(self, level: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from functools import lru_cache
 from urllib.parse import quote
 
 MASK = "***"
@@ -26,11 +27,14 @@ _SECRET_NAME = re.compile(r"pass(?:word|wd|phrase)|secret|token|credential|autho
 _lock = threading.Lock()
 _newest_last: dict[str, None] = {}
 _longest_first: tuple[str, ...] = ()
+_version = 0
+# Names, addresses and sentences come again and again.
+_SHORT = 256
 
 
 def register_secret(value: str | None) -> None:
     """Remember a secret, so that it is taken out of every later line, also where it is escaped or percent-encoded."""
-    global _longest_first  # noqa: PLW0603 - the log has one set of secrets, as it has one standard error
+    global _longest_first, _version  # noqa: PLW0603 - the log has one set of secrets, as it has one standard error
     if value is None or len(value) < MIN_SECRET:
         return
     with _lock:
@@ -40,16 +44,19 @@ def register_secret(value: str | None) -> None:
         while len(_newest_last) > MAX_SECRETS:
             del _newest_last[next(iter(_newest_last))]
         _longest_first = tuple(sorted(_newest_last, key=len, reverse=True))
+        _version += 1  # after the secrets: what is remembered for a version knows at least those
 
 
 def forget_secrets() -> None:
     """Forget all of them."""
-    global _longest_first  # noqa: PLW0603
+    global _longest_first, _version  # noqa: PLW0603
     with _lock:
         _newest_last.clear()
         _longest_first = ()
+        _version += 1
 
 
+@lru_cache(maxsize=1024)
 def hidden(name: str) -> bool:
     """Whether an attribute of this name is a secret whatever it holds."""
     return _SECRET_NAME.search(name) is not None
@@ -57,6 +64,15 @@ def hidden(name: str) -> bool:
 
 def redacted(text: str, most: int = MAX_TEXT) -> str:
     """Take secrets out of a text, and its end if it has more than `most` characters."""
+    return _short(text, _version) if len(text) <= _SHORT <= most else _redacted(text, most)
+
+
+@lru_cache(maxsize=2048)
+def _short(text: str, version: int) -> str:  # noqa: ARG001 - another version is another answer
+    return _redacted(text, MAX_TEXT)
+
+
+def _redacted(text: str, most: int) -> str:
     # A secret that is cut in two here is cut away further down.
     text = text[: 2 * most + 65536]
     for secret in _longest_first:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import heapq
 import threading
 import time
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from exporter import tracing
 from exporter.config.times import read_cron
 from exporter.log import correlation, log
 
@@ -49,12 +51,13 @@ class GuardedThread:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            try:
-                with correlation():
+            with correlation():
+                try:
                     self._work(self._stop)
-            except Exception as error:  # noqa: BLE001 - the border: nothing may silently end a thread
-                log.failure("schedule.thread_failed", "a thread failed and is started again", error, thread=self.name)
-                self._stop.wait(RESTART_SECONDS)
+                except Exception as error:  # noqa: BLE001 - the border: nothing may silently end a thread
+                    log.failure("schedule.thread_failed", "a thread failed and is started again", error,
+                                thread=self.name)  # fmt: skip
+                    self._stop.wait(RESTART_SECONDS)
 
 
 class Turns:
@@ -115,9 +118,12 @@ class Jobs:
         """Run `work` at the times of a crontab line, beside other long runs."""
         self._scheduler.add_job(self._measured, read_cron(line), args=(name, work), id=name, executor="warming")
 
-    def soon(self, name: str, work: Callable[[], None]) -> None:
-        """Run `work` once, now, beside other long runs."""
-        self._scheduler.add_job(self._measured, args=(name, work), executor="warming", next_run_time=datetime.now(UTC))
+    def soon(self, name: str, work: Callable[[], None], context: Context | None = None) -> None:
+        """Run `work` once, now, beside other long runs; as a part of the unit of work of `context`, if there is one."""
+        self._scheduler.add_job(
+            (context or Context()).run, args=(self._measured, name, work), executor="warming", name=name,
+            next_run_time=datetime.now(UTC),
+        )  # fmt: skip
 
     def start(self) -> None:
         """Start running jobs."""
@@ -129,8 +135,10 @@ class Jobs:
             self._scheduler.shutdown(wait=True)
 
     def _measured(self, name: str, work: Callable[[], None]) -> None:
-        try:
-            with correlation(), self._meters.job(name):
-                work()
-        except Exception as error:  # noqa: BLE001 - the border of one scheduled run
-            log.failure("schedule.job_failed", "a job failed", error, job_name=name)
+        with tracing.span(f"job {name.partition('/')[0]}", {"job.name": name}) as span, correlation(keep=True):
+            try:
+                with self._meters.job(name):
+                    work()
+            except Exception as error:  # noqa: BLE001 - the border of one scheduled run
+                tracing.ended_by(span, type(error).__name__)
+                log.failure("schedule.job_failed", "a job failed", error, job_name=name)

@@ -131,7 +131,7 @@ class Warmer:
         for service in tuple(self._services.values()):
             why = service.tick() or ("api" if service.job.name in asked else None)
             if why is not None and jobs is not None and not self._stop.is_set():
-                jobs.soon(f"warming/{service.job.name}", partial(service.run, why))
+                jobs.soon(f"warming/{service.job.name}", partial(service.run, why), asked.get(service.job.name))
 
     def _save(self) -> None:
         for target, saver in tuple(self._savers.items()):

@@ -6,12 +6,14 @@ It stands beside `snapshot` because a job belongs to a target and not to a node:
 from __future__ import annotations
 
 import threading
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextvars import Context
 
     # (db, key) -> (accesses, of which writes)
     Accesses = Mapping[tuple[int, bytes], tuple[int, int]]
@@ -77,7 +79,7 @@ class Warmth:
 
     def __init__(self) -> None:
         self._jobs: dict[str, JobState] = {}
-        self._asked: set[str] = set()
+        self._asked: dict[str, Context] = {}
         self._awaited: frozenset[str] = frozenset()
         self._until = 0.0
         self.observer: Callable[[str, float, Accesses], None] | None = None
@@ -115,17 +117,17 @@ class Warmth:
         return sum(state.job_name in self._awaited and not state.first_done for state in self.jobs)
 
     def ask(self, job_name: str) -> bool:
-        """Ask for a run soon. False where there is no such job."""
+        """Ask for a run soon, as a part of the caller's unit of work. False where there is no such job."""
         with self._lock:
             known = job_name in self._jobs
             if known:
-                self._asked.add(job_name)
+                self._asked[job_name] = copy_context()
             return known
 
-    def asked(self) -> set[str]:
-        """Which jobs were asked for since the last call."""
+    def asked(self) -> dict[str, Context]:
+        """Which jobs were asked for since the last call, and from where."""
         with self._lock:
-            asked, self._asked = self._asked, set()
+            asked, self._asked = self._asked, {}
             return asked
 
     def latest(self, job_name: str) -> JobState | None:

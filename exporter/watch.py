@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from exporter import tracing
 from exporter.config import Keyspace, hash_secret_of
 from exporter.errors import DownReason, NodeError
 from exporter.keynames import KeyNames
-from exporter.log import log
+from exporter.log import fresh, log
 from exporter.monitor.governor import Governor, SkipReason
 from exporter.monitor.reaper import Reaper
 from exporter.sampling.enrich import Enricher
@@ -160,7 +161,9 @@ class Watch:
                     self._known()
                     if changed:
                         self._shared.board.forget(set(before) - set(self.nodes))
-                        self._apply()
+                        fresh()  # what follows a switch belongs together
+                        with tracing.span("topology.switch", {"db.system.name": "redis"}):
+                            self._apply()
                 for addr, found in discovery.certificates.items():
                     self._shared.board.certify(Node(self.order.target.name, addr), found)
                 discovery.wait(stop)

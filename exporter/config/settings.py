@@ -6,6 +6,7 @@ float seconds, sizes int bytes, rates float per second, shares float ratios.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, Literal
@@ -333,6 +334,31 @@ class Log(Section):
     )
 
 
+def _collector(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._/-]*)?", value):
+        raise ValueError("must be an address such as http://localhost:4318, without credentials")
+    return value
+
+
+class Tracing(Section):
+    """Traces of what this process does, sent with OTLP over HTTP; needs the packages of the extra `otel`."""
+
+    enabled: Flag = Field(
+        default=False,
+        description="Whether to trace. While it is off, OpenTelemetry is not even imported. A change takes effect at "
+        "the next start.",
+    )
+    endpoint: Annotated[str, BeforeValidator(_collector)] | None = Field(
+        default=None,
+        description="The collector; spans go to `/v1/traces` there. Not set, OpenTelemetry's own variables "
+        "(`OTEL_EXPORTER_OTLP_ENDPOINT`, `…_HEADERS`) or http://localhost:4318 are used.",
+    )
+    sample_ratio: Annotated[float, BeforeValidator(quantities.Ratio(0, 1).read)] = Field(
+        default=1.0,
+        description="The share of traces that are recorded; who asks with a `traceparent` header decides for its own.",
+    )
+
+
 class Target(Section):
     """One Redis or Valkey deployment."""
 
@@ -404,3 +430,4 @@ class Config(Section):
     warming: Warming = Field(default_factory=Warming, description="Keys that are written before somebody misses them.")
     web: Web = Field(default_factory=Web, description="The HTTP server.")
     log: Log = Field(default_factory=Log, description="Logging.")
+    tracing: Tracing = Field(default_factory=Tracing, description="Traces with OpenTelemetry.")

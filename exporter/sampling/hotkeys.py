@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
+from exporter import tracing
 from exporter.errors import MonitorRefused, NodeError
-from exporter.log import log
+from exporter.log import fresh, log
 from exporter.monitor import parse
 from exporter.monitor.governor import Governor, Plan, Skip, SkipReason
 from exporter.monitor.keys import CommandTable
@@ -77,6 +78,7 @@ class Sampler:
         self._table_of = ""
         self._unknown: frozenset[bytes] = frozenset()
         self._lag = 0.0
+        self._about = {"db.system.name": "redis", "db.operation.name": "MONITOR", "server.address": link.node.addr}
 
     @property
     def node(self) -> Node:
@@ -97,7 +99,8 @@ class Sampler:
                 try:
                     if not session.active and stop.wait(self._gap(plan)):
                         break
-                    self._sample(session, plan)
+                    with tracing.span("sampling.burst", self._about):
+                        self._sample(session, plan)
                 except MonitorRefused as refusal:
                     self._refusals += refusal.why != SkipReason.WATCHDOG
                     wait = min(LONGEST_REFUSED_WAIT_SECONDS, REFUSED_WAIT_SECONDS * max(1, self._refusals))
@@ -258,6 +261,7 @@ class Sampler:
         if source is Source.NONE and (old is None or old.source is not Source.NONE):
             log.warning("sampling.stopped", "hot keys cannot be measured", **about)
         elif source is Source.MONITOR and (old is None or old.source is Source.NONE):
+            fresh()  # a new series of bursts
             log.info("sampling.started", "hot keys are measured", **about)
 
     def _skip(self, skip: Skip, stop: threading.Event) -> None:

@@ -19,6 +19,7 @@ from exporter.config import Target, Tls
 from exporter.config.endpoint import join
 from exporter.errors import DownReason, NodeError
 from exporter.link import Link, OwnTraffic
+from exporter.log import carried
 from exporter.snapshot import Node
 from exporter.topology.certificates import CertificateLook
 from exporter.topology.members import PROBE_TIMEOUT, Member, Role
@@ -206,7 +207,7 @@ class _Sentinel:
         """Begin to ask it, unless that is still going on."""
         if self._future is None or self._future.done():
             self.answer = None
-            self._future = pool.submit(self._ask)
+            self._future = pool.submit(carried(self._ask))
         return self._future
 
     def switched(self) -> bool:

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, cast
 
 from exporter.views import warming
 from exporter.views.catalog import SECTIONS
-from exporter.views.exposition import Family, Fragments, compose, encode, labels, line, number
+from exporter.views.exposition import Family, Format, Fragments, compose, encode, labels, line, number
 from exporter.views.families import Collect, Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from prometheus_client import Metric
+    from prometheus_client.samples import Sample
 
     from exporter.config import Target
     from exporter.keynames import KeyNames
-    from exporter.views.exposition import Format, Kind
+    from exporter.views.exposition import Kind
     from exporter.views.families import Section
     from exporter.views.reading import Reading
     from exporter.warmth import JobState
@@ -56,7 +57,7 @@ class MetricsView:
         if Collect.WARMING in collect:
             families += warming.families(jobs)
         if Collect.SELF in collect:
-            families += [_own_family(metric) for metric in own]
+            families += [_own_family(metric, form) for metric in own]
         return compose(form, families)
 
     def scrape(
@@ -120,8 +121,18 @@ def _target_info(target: Target) -> bytes:
     return encode(line(TARGET_INFO.name, labels((("target", target.name), *target.labels.items())), 1))
 
 
-def _own_family(metric: Metric) -> tuple[Family, list[bytes]]:
-    """Turn a family of prometheus_client into one of ours, written the same way as ours."""
+def _own_family(metric: Metric, form: Format) -> tuple[Family, list[bytes]]:
+    """Turn a family of prometheus_client into one of ours, written the same way as ours; exemplars where they exist."""
     name = f"{metric.name}_total" if metric.type == "counter" else metric.name
-    text = "".join(line(one.name, labels(one.labels.items()), one.value) for one in metric.samples)
-    return Family(name, cast("Kind", metric.type), metric.documentation), [encode(text)]
+    lines = (_own_line(one, form) for one in metric.samples)
+    return Family(name, cast("Kind", metric.type), metric.documentation), [encode("".join(lines))]
+
+
+def _own_line(sample: Sample, form: Format) -> str:
+    """One sample line, with its exemplar where there is one: only OpenMetrics has a form for it."""
+    text = line(sample.name, labels(sample.labels.items()), sample.value)
+    exemplar = sample.exemplar
+    if exemplar is None or form is not Format.OPENMETRICS:
+        return text
+    found = f"# {{{labels(exemplar.labels.items())}}} {number(exemplar.value)} {exemplar.timestamp or 0:.3f}"
+    return f"{text.rstrip()} {found}\n"

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from exporter import tracing
 from exporter.log import carried
 from exporter.warming.items import Fault, Found, SourceError, SourceReason
 
@@ -78,6 +79,10 @@ class Feed:
         return None
 
     def _work(self) -> None:
+        with tracing.span("warming.fetch", kind="CLIENT"):
+            self._fetch()
+
+    def _fetch(self) -> None:
         last: SourceError | None = None
         found = self._read()
         try:
@@ -133,7 +138,7 @@ def _one_by_one(source: Source, keys: Sequence[bytes], concurrency: int) -> Iter
     with ThreadPoolExecutor(concurrency, "warming source") as pool:
         try:
             for start in range(0, len(keys), 2 * concurrency):
-                for found in pool.map(one, keys[start : start + 2 * concurrency]):
+                for found in pool.map(carried(one), keys[start : start + 2 * concurrency]):
                     yield from found
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

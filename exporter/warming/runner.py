@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from exporter import tracing
 from exporter.errors import DownReason, NodeError
 from exporter.lease import Lease, LeaseRefused
 from exporter.warming import guards, writes
@@ -143,13 +144,16 @@ class Runner:
         source = self._source = source_of(self.job, self.goal.state)
         lease: Lease | None = None
         try:
-            placement.open()
+            with tracing.span("warming.plan"):
+                placement.open()
             if not request.dry_run:
                 name = f"hotkey-exporter:warming:{self.job.name}:{request.shard[0]}/{request.shard[1]}"
                 lease = Lease(
                     placement.link(placement.home), placement.own(placement.home.addr), name, self.goal.lease_seconds
                 )
-                if not lease.acquire():
+                with tracing.span("warming.fence", _ON_REDIS, kind="CLIENT"):
+                    held = lease.acquire()
+                if not held:
                     raise Ended(Reason.LEASE, "another exporter runs this job now")
             run.work(source, placement, lease)
         finally:
@@ -297,7 +301,9 @@ class _Run:
             raise Ended(Reason(reason))
 
     def _sent(self, items: Sequence[Item], placement: Placement) -> list[object]:
-        return placement.send([(item.key, writes.command(item, self._job.policy)) for item in items])
+        about = {**_ON_REDIS, "db.operation.name": "PIPELINE", "db.operation.batch.size": len(items)}
+        with tracing.span("warming.write", about, kind="CLIENT"):
+            return placement.send([(item.key, writes.command(item, self._job.policy)) for item in items])
 
     def _check_errors(self) -> None:
         errors, asked = self._progress.source_errors, self._progress.asked
@@ -321,6 +327,7 @@ class _Run:
         return hashlib.sha256(f"{settings}{self._limit}{self._request.shard}".encode()).hexdigest()[:16]
 
 
+_ON_REDIS = {"db.system.name": "redis"}
 _THERE_NOW = frozenset({Result.WRITTEN, Result.REFRESHED})
 
 

@@ -20,6 +20,7 @@ from exporter.web.access import Access, Gate, changing
 from exporter.web.answers import error, line
 from exporter.web.border import Border, Deadline
 from exporter.web.connections import Connections
+from exporter.web.requests import Requests
 from exporter.web.site import Site
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def application(
     ]
     app = Starlette(
         routes=[*routes, *changes],
-        middleware=[Middleware(Border), Middleware(Gate, access), Middleware(Deadline)],
+        middleware=[Middleware(Requests), Middleware(Border), Middleware(Gate, access), Middleware(Deadline)],
         exception_handlers={HTTPException: refuse},
     )
     # A redirect would be built from the client's Host header.

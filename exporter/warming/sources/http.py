@@ -14,6 +14,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
 
+from exporter import tracing
 from exporter.config.files import read_secret
 from exporter.config.templates import Template
 from exporter.warming.items import Copy, Fault, Found, SourceError, SourceReason
@@ -161,7 +162,9 @@ class HttpSource:
     def _ask(self, url: str, most: int) -> tuple[int, bytes, str | None, float]:
         until = time.monotonic() + self._settings.timeout
         try:
-            with self._opened().stream("GET", url) as answer:
+            here = tracing.ids()
+            headers = {"traceparent": here.traceparent} if here is not None else None
+            with self._opened().stream("GET", url, headers=headers) as answer:
                 if answer.status_code in {401, 403}:
                     raise SourceError(SourceReason.AUTH, f"answered with status {answer.status_code}")
                 body = bytearray()
