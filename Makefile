@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run stack test check bench docs pictures soak clean
+.PHONY: help run stack test check audit bench docs pictures soak clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -33,6 +33,11 @@ check: $(VENV)/.test ## ruff, mypy, the layers of the imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+audit: $(VENV)/.test ## known vulnerabilities of all that is installed; says of what the advisory database cannot tell
+	@$(PYTHON) -m venv --without-pip $(VENV)/audit
+	@PIP_USER=0 $(PYTHON) -m pip --python $(VENV)/audit/bin/python install --quiet --disable-pip-version-check pip-audit
+	@$(VENV)/audit/bin/pip-audit --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" --progress-spinner off
 
 bench: $(VENV)/.test ## every benchmark, one line of JSON each
 	@for file in $$(grep -l '^if __name__' benchmarks/*.py); do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" | tail -n 1; done
