@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import bcrypt
 import httpx
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.servers import wait_for
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from tests.program import StartExporter
     from tests.servers import Server
 
+# Long form: on a machine with eight runs beside it, one of two runs took more than 5 s to end with tracing on.
+pytestmark = pytest.mark.slow
 AUTH = ("admin", "corr3ct-horse")
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 TRACE = PARENT[3:35]
