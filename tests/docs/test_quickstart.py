@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+import threading
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from tests.docs.blocks import blocks, dialogue
 from tests.servers import ROOT, dies_with_us, free_port, program, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     from tests.servers import StartServer
 
@@ -43,13 +45,15 @@ def says(output: str, expected: list[str]) -> bool:
 
 def test_every_step_of_the_quick_start(start_server: StartServer, tmp_path: Path) -> None:
     """Demo, own server, Prometheus, rules and dashboards; only ports and the clone's place are exchanged."""
-    ports = {"9468": free_port(), "6379": start_server().port, "9090": free_port()}
+    server = start_server()
+    ports = {"9468": free_port(), "6379": server.port, "9090": free_port()}
     promtool, prometheus = program("promtool", "prometheus"), program("prometheus", "prometheus")
     path = ":".join([str(Path(sys.executable).parent), *{str(Path(one).parent) for one in (promtool, prometheus)},
                      os.environ["PATH"]])  # fmt: skip
     env = {**os.environ, "PATH": path, "NO_PROXY": "*"}
 
     with ExitStack() as stack:
+        stack.enter_context(traffic(server.port))
         for block in blocks(PAGE):
             if block.options.startswith("file="):
                 (tmp_path / block.options.removeprefix("file=")).write_text(adapted(block.text, ports))
@@ -65,14 +69,37 @@ def test_every_step_of_the_quick_start(start_server: StartServer, tmp_path: Path
                     finishes(adapted(command, ports), expected, tmp_path, env)
 
 
-def adapted(text: str, ports: Mapping[str, int]) -> str:
-    """The same with our ports; two exporters want the page's, so the second gets another."""
+@contextmanager
+def traffic(port: int) -> Iterator[None]:
+    """A little of it on the server that is the reader's own: a few hundred reads a second of one key."""
+    done = threading.Event()
+
+    def ask() -> None:
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            while not done.wait(0.005):
+                connection.sendall(b"*2\r\n$3\r\nGET\r\n$9\r\nproduct:1\r\n")
+                connection.recv(64)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(5)
+
+
+def adapted(text: str, ports: dict[str, int]) -> str:
+    """The same with our ports. Here the demo goes on while the exporter of the server starts, so that gets its own."""
+    if text == "hotkey-exporter serve":
+        ports["9468"] = free_port()
+        return f"{text} --listen 127.0.0.1:{ports['9468']}"
     for port, other in ports.items():
         text = re.sub(rf"(?<=:){port}\b", str(other), text)
     if text == "make run":
         assert "exec $(BIN)/hotkey-exporter demo" in (ROOT / "Makefile").read_text()
         return f"hotkey-exporter demo --listen 127.0.0.1:{ports['9468']}"
-    return f"{text} --listen 127.0.0.1:{free_port()}" if text == "hotkey-exporter serve" else text
+    return text
 
 
 def serve(command: str, written: str, expected: list[str], place: Path, env: dict[str, str]) -> tuple[object, ...]:
