@@ -46,13 +46,13 @@ class Site:
     def __enter__(self) -> Self:
         """Serve."""
         self._thread.start()
-        wait_for(lambda: self._server.started, 10, "the page to be served")
+        wait_for(lambda: self._server.started, 40, "the page to be served")
         return self
 
     def __exit__(self, *_: object) -> None:
         """End it."""
         self._server.should_exit = True
-        self._thread.join(10)
+        self._thread.join(30)
         self._socket.close()
 
 
