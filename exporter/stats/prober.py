@@ -57,6 +57,7 @@ class Prober:
         self._readings = info.Readings()
         self._own_seconds = 0.0
         self._refusals = 0
+        self._nodes = 1
         self._last_success: float | None = None
         self._last: NodeStatus | None = None
         self.stats: ServerStats | None = None
@@ -77,9 +78,11 @@ class Prober:
             self._last_success = self._wall()
             self._hits.add(self._reading(known.fields, now), known.fields.get("run_id", ""))
             self._collector.ask(known, now, self._pause_of_questions())
-        self.stats = self._collector.stats(known, now=now, wall=self._wall(), interval=self._age_limit(now))
+        stats = self._collector.stats(known, now=now, wall=self._wall(), interval=self._interval)
         self._collector.count(self._clock() - began)
         self._own_seconds = 0.9 * self._own_seconds + 0.1 * (time.thread_time() - worked)
+        self._pace()  # before anything is published: views allow for the time until the next reading
+        self.stats = replace(stats, interval=self._age_limit(now))
         self._last = self._status(known.fields, latency, now)
         if loading:
             self._last = replace(self._last, down=DownReason.LOADING, detail="the server is loading its data set")
@@ -89,9 +92,13 @@ class Prober:
         """How long to wait until the next probe, where `nodes` are probed in all and `scraped` was the last scrape."""
         if self._refusals:
             return self._patience
-        cost = self._collector.costs.seconds(FAST_COMMANDS)
-        self._interval = pace.interval(self._setting, cost, self._own_seconds, nodes)
+        self._nodes = nodes
+        self._pace()
         return self._phase.wait(self._clock(), self._interval, scraped)
+
+    def _pace(self) -> None:
+        cost = self._collector.costs.seconds(FAST_COMMANDS)
+        self._interval = pace.interval(self._setting, cost, self._own_seconds, self._nodes)
 
     @property
     def _patience(self) -> float:

@@ -170,8 +170,11 @@ def test_the_pace_follows_what_the_server_counts(prober: Callable[..., Prober]) 
         usec += 2000
         line = b"cmdstat_info:calls=%d,usec=%d,usec_per_call=0" % (usec // 2000, usec)
         server.replies[b"INFO"] = bulk(line + b"\r\n" + TEXT.replace(b"cmdstat_info:", b"cmdstat_other:"))
-        assert one.probe().down is None
-        return one.pause(1, None)
+        status = one.probe()
+        assert status.down is None
+        wait = one.pause(1, None)
+        assert wait <= status.interval  # also of the reading that has found out what it costs
+        return wait
 
     with ReplayServer(version="7.0.15") as server:
         one = prober(server, clock)
