@@ -3,7 +3,9 @@
 In: nothing; `--short` for the small form. Out: one line of JSON. `bulk_*`: keys a second from PostgreSQL into an empty
 Redis, the whole run included (connecting, the query, the lease). `validation_*`: milliseconds of a session lookup
 through a cache-aside client whose database is 25 ms away (a delaying TCP proxy), cold and warm. `reader_*`: the 99th
-percentile of single GETs without and beside a run at full speed.
+percentile of single GETs alone, beside a run at full speed into another server (what sharing the cores costs), beside
+one into the same server, and beside a fenced one. `reader_queue_p99_ratio` is the third over the second: what is left
+is the server's queue.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import psycopg
 
 from exporter.config import load
 from exporter.topology import topology_of
+from exporter.warm import surroundings
 from exporter.warming.goals import goal_of, target_of
 from exporter.warming.items import Outcome
 from exporter.warming.progress import Progress, Report
@@ -34,7 +37,11 @@ from tests.servers import Server
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from exporter.config import Config
+
 DELAY_SECONDS = 0.025
+ROUNDS = 3
+FENCED_KEYS = 20_000
 READER = """
 import json, select, sys, time, redis
 cache = redis.Redis(port=int(sys.argv[1]))
@@ -54,6 +61,7 @@ warming:
     - name: sessions
       source: {{type: sql, url: "{database}", query: "select id, user_name, token from sessions order by seen desc"}}
       key: "session:{{id}}"
+      policy: {policy}
       rate_limit: 1000000/s
       bytes_per_second: 1GiB
 """
@@ -72,17 +80,14 @@ def main() -> None:
             "bulk_keys_per_second": round(large / whole.seconds),
         }
         figures |= validation(server, database, 40 if short else 200)
-        figures |= reader(server, database, large)
+        figures |= reader(server, database, 20_000)
     print(json.dumps({"benchmark": "warming", **figures}))
 
 
 def run(server: Server, database: Database, limit: int) -> Report:
     """Warm an empty server once."""
     server.client().flushall()
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "config.yaml"
-        path.write_text(JOB.format(redis=server.url, database=database.url))
-        config = load(path, environ={})
+    config = config_of(server, database)
     job = config.warming.jobs[0]
     runner = Runner(job, goal_of(config, job), topology_of(target_of(config, job)), threading.Event())
     report = runner.run(Request("benchmark", limit=limit), Progress())
@@ -117,15 +122,51 @@ def validation(server: Server, database: Database, lookups: int) -> dict[str, fl
 
 
 def reader(server: Server, database: Database, keys: int) -> dict[str, float]:
-    """The 99th percentile of GETs (microseconds), by a process of its own, without and beside a run at full speed."""
+    """The 99th percentile of GETs (microseconds) by a process of its own: alone, and beside runs at full speed.
+
+    Beside a run into another server it shares the cores with it and nothing else: what that costs is not the server's
+    doing. Rounds are mixed, since a machine is not the same from one second to the next.
+    """
+    found: dict[str, list[float]] = {"alone": [], "other_server": [], "beside": []}
+    with Server("redis-7.0") as other:
+        for _ in range(ROUNDS):
+            server.client().flushall()
+            found["alone"] += measured(server.port, lambda: time.sleep(2))
+            found["other_server"] += measured(server.port, lambda: run(other, database, keys))
+            found["beside"] += measured(server.port, lambda: run(server, database, keys))
     server.client().flushall()
-    alone = measured(server.port, lambda: time.sleep(3))
-    beside = measured(server.port, lambda: [run(server, database, keys) for _ in range(1 if keys > 50_000 else 3)])
-    return {
-        "reader_alone_p99_us": quantile(alone, 99),
-        "reader_beside_p99_us": quantile(beside, 99),
-        "reader_p99_ratio": round(quantile(beside, 99) / quantile(alone, 99), 2),
+    found["fenced"] = measured(server.port, lambda: fenced(server, database, min(keys, FENCED_KEYS)))
+    figures = {f"reader_{name}_p99_us": quantile(values, 99) for name, values in found.items()}
+    ratios = {
+        f"reader_{name}_p99_ratio": quantile(values, 99) / quantile(found["alone"], 99)
+        for name, values in found.items()
     }
+    del ratios["reader_alone_p99_ratio"]
+    queue = quantile(found["beside"], 99) / quantile(found["other_server"], 99)
+    return (
+        figures
+        | {name: round(value, 2) for name, value in ratios.items()}
+        | {"reader_queue_p99_ratio": round(queue, 2)}
+    )
+
+
+def fenced(server: Server, database: Database, limit: int) -> Report:
+    """The same job behind a fence, with the stream watched as `warm` does it."""
+    config = config_of(server, database, "fenced")
+    [job] = config.warming.jobs
+    with surroundings(config, job) as (topology, streams):
+        runner = Runner(job, goal_of(config, job), topology, threading.Event(), streams=streams)
+        report = runner.run(Request("benchmark", limit=limit), Progress())
+    assert report.outcome is Outcome.COMPLETE, report
+    return report
+
+
+def config_of(server: Server, database: Database, policy: str = "nx") -> Config:
+    """The configuration of the job."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "config.yaml"
+        path.write_text(JOB.format(redis=server.url, database=database.url, policy=policy))
+        return load(path, environ={})
 
 
 def measured(port: int, work: Callable[[], object]) -> list[float]:

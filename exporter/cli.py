@@ -377,7 +377,9 @@ def _check(options: argparse.Namespace) -> int:
 def _warm(options: argparse.Namespace) -> int:
     config = _load(options)
     from exporter import warm  # noqa: PLC0415
+    from exporter.log import setup  # noqa: PLC0415
 
+    setup("debug" if options.debug else "critical", None, lambda _: None)  # how it ended is what the command prints
     reports = warm.warm(config, warm.Options(tuple(options.jobs), options.dry_run, options.limit, options.shard))
     print(warm.to_json(reports) if options.json else warm.to_text(reports))
     return warm.exit_code(reports)

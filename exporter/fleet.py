@@ -45,7 +45,7 @@ class Fleet:
         self._scheduled: dict[str, tuple[float, Callable[[], None]]] = {}
         self._safety = Safety(Watchdog(), SharedBudget(0.0))
         self._pace = Pace(SCAN_CPU_SHARE)
-        self._warmer = Warmer(board, meters)
+        self._warmer = Warmer(board, meters, self._safety.streams)
         self._lock = threading.Lock()
 
     @staticmethod

@@ -139,6 +139,11 @@ class Link:
         return found
 
     @property
+    def address(self) -> bytes | None:
+        """How MONITOR shows this connection; None while it is closed, and on a unix socket, where all look alike."""
+        return self._address
+
+    @property
     def was_reaped(self) -> bool:
         """Whether the server ended this connection because we asked it to: it held too much for it."""
         return self.client_id in self._own.reaped

@@ -9,12 +9,21 @@ import json
 import signal
 import sys
 import threading
-from contextlib import contextmanager, suppress
+import time
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exporter import __version__
 from exporter.errors import ConfigError, NodeError, Problem
+from exporter.meters import Meters
+from exporter.monitor.shares import SharedBudget
+from exporter.monitor.stream import Streams
+from exporter.monitor.watchdog import Watchdog
+from exporter.sampling.hotkeys import Safety
+from exporter.sampling.scan import Pace
+from exporter.snapshot import Board
 from exporter.topology import topology_of
 from exporter.warming import hotset
 from exporter.warming.goals import goal_of, target_of
@@ -22,14 +31,18 @@ from exporter.warming.items import Outcome
 from exporter.warming.progress import Progress, Report
 from exporter.warming.runner import Request, Runner
 from exporter.warming.selection import selected
+from exporter.watch import Order, Shared, Watch, end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from exporter.config import Config
     from exporter.config.warming import WarmingJob
+    from exporter.topology import Topology
 
 REFRESH_SECONDS = 0.1
+FOUND_SECONDS = 3.0
+SCAN_SHARE = 0.1
 EXIT_CODES = {
     Outcome.COMPLETE: 0, Outcome.FAILED: 1, Outcome.PARTIAL: 3, Outcome.ABORTED: 4, Outcome.NOT_LEADER: 5,
 }  # fmt: skip
@@ -60,13 +73,35 @@ def warm(config: Config, options: Options) -> list[Report]:
         for job in jobs:
             if stop.is_set():
                 break
-            topology = topology_of(target_of(config, job))
-            with suppress(NodeError):  # the run finds no primary then, and says so
-                topology.refresh()
-            topology.close()
-            runner = Runner(job, goal_of(config, job), topology, stop)
-            reports.append(_run(runner, _request(config, job, options), stop))
+            with surroundings(config, job) as (topology, streams):
+                runner = Runner(job, goal_of(config, job), topology, stop, streams=streams)
+                reports.append(_run(runner, _request(config, job, options), stop))
     return reports
+
+
+@contextmanager
+def surroundings(config: Config, job: WarmingJob) -> Iterator[tuple[Topology, Streams]]:
+    """The nodes of a job's target; behind a fence they are watched as `serve` does it, for as long as the run takes."""
+    target, streams = target_of(config, job), Streams()
+    if job.policy != "fenced":
+        topology = topology_of(target)
+        with suppress(NodeError):  # the run finds no primary then, and says so
+            topology.refresh()
+        topology.close()
+        yield topology, streams
+        return
+    budget = SharedBudget(float(config.sampling.total_events_per_second))
+    with closing(Watchdog()) as watchdog:
+        safety = Safety(watchdog, budget, streams=streams)
+        watch = Watch(Order(target, config.keys), Shared(Board(), safety, Meters(__version__), Pace(SCAN_SHARE)))
+        watch.start()
+        try:
+            until = time.monotonic() + FOUND_SECONDS
+            while not watch.topology.found and time.monotonic() < until:
+                time.sleep(REFRESH_SECONDS)
+            yield watch.topology, streams
+        finally:
+            end([watch])
 
 
 def exit_code(reports: Sequence[Report]) -> int:

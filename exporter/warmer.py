@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from exporter.config import Config
     from exporter.config.warming import WarmingJob
     from exporter.meters import Meters
+    from exporter.monitor.stream import Streams
     from exporter.snapshot import Board
     from exporter.topology import Topology
     from exporter.warmth import Accesses
@@ -32,10 +33,11 @@ TICK_SECONDS = 1.0
 class Warmer:
     """The warming jobs. `become` leaves everything alone while neither they nor their targets change."""
 
-    def __init__(self, board: Board, meters: Meters) -> None:
+    def __init__(self, board: Board, meters: Meters, streams: Streams) -> None:
         self._board = board
         self._warmth = board.warmth
         self._meters = meters
+        self._streams = streams
         self._services: dict[str, JobService] = {}
         self._savers: dict[str, Saver] = {}
         self._known: tuple[object, ...] = ()
@@ -62,7 +64,7 @@ class Warmer:
         for job in jobs:
             topology = topologies[target_of(config, job).name]
             goal = goal_of(config, job)
-            service = JobService(job, goal, topology, self._board, self._listener(job, topology))
+            service = JobService(job, goal, topology, self._board, self._streams, self._listener(job, topology))
             self._services[job.name] = service
             self._schedule(service)
             if goal.state and (job.select is not None or job.source.type == "snapshot"):
@@ -100,11 +102,7 @@ class Warmer:
         """What was asked for in vain, for a job that wants to know."""
         if job.select not in {"missed", "all"}:
             return None
-        try:
-            node = topology.nodes()[0]
-        except NodeError:
-            return None
-        missed = Missed(topology.link(node))
+        missed = Missed(topology)
         thread = GuardedThread(f"missed {job.name}", missed.run, self._stop)
         self._threads.append(thread)
         thread.start()

@@ -136,9 +136,10 @@ class WarmingJob(Section):
         description="Lives are shortened by up to this share, always by the same for the same key: what is written "
         "together does not expire together.",
     )
-    policy: Annotated[Literal["nx", "xx", "always"], Word] = Field(
+    policy: Annotated[Literal["nx", "xx", "always", "fenced"], Word] = Field(
         default="nx",
-        description="`nx` writes only keys that are not there, `xx` only keys that are, `always` overwrites.",
+        description="`nx` writes only keys that are not there, `xx` only keys that are, `always` overwrites; `fenced` "
+        "is `nx` that takes back what was invalidated meanwhile, at the pace that `sampling`'s budgets leave.",
     )
     max_keys: Annotated[int, BeforeValidator(_whole(1, 100_000_000).read)] = Field(
         default=100_000, description="How many keys a run warms at most."

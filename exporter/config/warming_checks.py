@@ -116,6 +116,9 @@ class WarmingCheck:
             self._check.report((*path, "target"), f"is required, since there are {len(targets)} targets")
         elif job.target is not None and all(job.target != target.name for target in targets):
             self._check.report((*path, "target"), "is not the name of a target")
+        source = next((one.sampling.source for one in targets if job.target in {None, one.name}), "auto")
+        if job.policy == "fenced" and source not in {"auto", "monitor"}:
+            self._check.report((*path, "policy"), f"fenced needs MONITOR, and the target's sampling.source is {source}")
 
     def _times(self, job: WarmingJob, path: Path) -> None:
         if job.every is not None and job.cron is not None:

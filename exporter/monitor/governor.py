@@ -148,6 +148,19 @@ class Governor:
         """The commands per second that are expected; infinite before anything is known."""
         return max(self._average.events, self._last.events) if self._average and self._last else float("inf")
 
+    def joined_budget(self, status: NodeStatus | None) -> tuple[Load, float]:
+        """What a stream may be for its slices to go on joining, and the largest line (bytes) that it may hold.
+
+        For whoever adds to it on purpose.
+        """
+        most = float(self._settings.bytes_per_second)
+        largest = most * SLICE_SECONDS / 2
+        memory = (status.maxmemory_bytes or status.total_memory_bytes or 0) if status is not None else 0
+        if status is None or not status.server_limit_bytes:
+            bearable = LOST_SHARE * memory / LOST_SECONDS
+            most, largest = min(most, bearable), min(largest, bearable * MEMORY_SECONDS / 8)
+        return Load(self._events, most), largest
+
     def allow(self, events_per_second: float) -> None:
         """The node's share of what this process may read, from now on; never more than its own budget."""
         self._events = max(1.0, min(float(self._settings.events_per_second), events_per_second))

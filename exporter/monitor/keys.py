@@ -172,6 +172,11 @@ class CommandTable:
         """All names that are known, in lower case."""
         return self._commands.keys()
 
+    def name_of(self, name: bytes) -> bytes:
+        """What the server calls the command that clients call `name`, in lower case."""
+        command = self._commands.get(name.lower())
+        return command.name if command and command.name else name.lower()
+
     def plan(self, name: bytes) -> Plan:
         """How to read the keys of the command that a client calls `name`."""
         plan = self._plans.get(name)

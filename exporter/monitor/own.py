@@ -1,7 +1,8 @@
 """Our own lines in a stream: found by the address they come from, or by a secret word, and taken out.
 
 Over TCP each of our sockets has an address of its own. Over a unix socket all clients look alike, so our commands go
-in transactions whose first command is `PING TOKEN`; from there to EXEC nobody else's can come between.
+in transactions whose first command is `PING TOKEN`; from there to EXEC nobody else's can come between. What our scripts
+do shows as lines of `lua` right behind their EVAL, for a script runs alone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from exporter.monitor.line import Line
 
 _LONGEST_TRANSACTION = 10_000  # lines; if the EXEC of one was lost, the others' lines must come back some day
+LUA = re.compile(rb"\+?(?:[^\n]{17}|\d{1,12}\.\d{1,6}) \[\d{1,9} lua\] ")
+_SCRIPT = re.compile(rb'eval(?:sha)?"', re.IGNORECASE)
 _MULTI = re.compile(rb'multi"\r?', re.IGNORECASE)
 _EXEC = re.compile(rb'exec"\r?', re.IGNORECASE)
 
@@ -40,13 +43,24 @@ class Filter:
         self._source: bytes | None = None  # where the transaction that we are in comes from
         self._inside = 0
         self._multi: bytes | None = None  # where the last MULTI of the chunks before came from
+        self._scripting = False  # the last line was our script's, or what it did
 
-    def is_ours(self, line: Line) -> bool:
-        """Whether a single line is ours."""
-        return line.source in self._addresses or (self._source is not None and line.source == self._source)
+    def takes(self, line: Line) -> bool:
+        """Whether a single line, the next of the stream, is ours; if it is, it is counted."""
+        if line.source == b"lua" and self._scripting:
+            ours = True
+        else:
+            ours = line.source in self._addresses or (self._source is not None and line.source == self._source)
+            self._scripting = ours and line.argv[0].lower() in {b"eval", b"evalsha"}
+        self.lines += ours
+        return ours
 
     def strip(self, lines: bytes) -> bytes:
         """Take our lines out of `lines` (each stands behind its newline) and count them; returns the others."""
+        if self._scripting:
+            # What ends with our script, or in the middle of what it does, goes on in the next chunk.
+            end = self._behind_script(lines, 0)
+            lines, self._scripting = lines[end:], end == len(lines)
         for address in self._addresses:
             needle = b" %s] " % address
             if needle in lines:
@@ -69,10 +83,21 @@ class Filter:
             if header and header[3] == address:
                 self.lines += 1
                 kept.append(lines[start:newline])
+                if _SCRIPT.match(lines, header.end()):
+                    end = self._behind_script(lines, end)
+                    self._scripting = self._scripting or end == len(lines)
                 start = end
             place = lines.find(needle, end)
         kept.append(lines[start:])
         return b"".join(kept)
+
+    def _behind_script(self, lines: bytes, start: int) -> int:
+        """Count the lines of `lua` that stand at `start`; returns where they end."""
+        while start < len(lines) and LUA.match(lines, start + 1):
+            self.lines += 1
+            end = lines.find(b"\n", start + 1)
+            start = len(lines) if end < 0 else end
+        return start
 
     def _without_transactions(self, lines: bytes) -> bytes:
         kept: list[bytes] = []

@@ -65,7 +65,8 @@ def count(data: bytes, table: CommandTable, own: Own = Own()) -> Counts:  # noqa
 def split_at(data: bytes, second: int) -> tuple[bytes, bytes]:
     """Cut a slice in two: lines stamped before `second` (whole seconds on the server's clock), and the rest.
 
-    Lines without a stamp stay with the stamped line before them. The stamps must ascend, as the server's do.
+    Lines without a stamp stay with the stamped line before them, and what a script does stays with the script: whose
+    it is shows there only. The stamps must ascend, as the server's do.
     """
     low, high = 0, len(data)
     while low < high:
@@ -78,6 +79,8 @@ def split_at(data: bytes, second: int) -> tuple[bytes, bytes]:
         elif (high := start) == low or stamped.start() == low:
             break
     cut = _stamped(data, low, len(data))
+    while cut is not None and own_traffic.LUA.match(data, cut.start()):
+        cut = _stamped(data, data.find(b"\n", cut.end()) + 1 or len(data), len(data))
     return (data, b"") if cut is None else (data[: cut.start()], data[cut.start() :])
 
 
@@ -163,8 +166,8 @@ class Stream:
         """The stream has ended. A last line without a newline counts if it is whole (`cut`: if its keys are)."""
         self._finish()
         line = self._long.end(cut=cut) if self._long else read(self._held, self._table, cut=cut)
-        if line and self._own.is_ours(line):
-            self._own.lines += 1
+        if line and self._own.takes(line):
+            pass  # counted there
         elif line:
             self.last_stamp = _seconds(line.stamp) or self.last_stamp
             self.first_stamp = self.first_stamp or self.last_stamp

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from exporter.link import Link
     from exporter.monitor.replies import Mark
+    from exporter.monitor.stream import Tap
     from exporter.monitor.watchdog import Guard
 
 READ_SIZE = 1 << 18
@@ -95,13 +96,21 @@ class Limits:
 class Session:
     """MONITOR on one link. Belongs to one thread. After `NodeError` the link is closed and the session is over."""
 
-    def __init__(self, link: Link, token: bytes, guard: Guard, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        link: Link,
+        token: bytes,
+        guard: Guard,
+        clock: Callable[[], float] = time.monotonic,
+        tap: Tap | None = None,
+    ) -> None:
         self._link = link
         self._token = token
         self._guard = guard
         self._can_reset = True
         self._counts = True
         self._clock = clock
+        self._tap = tap
         self._marks = self._first_mark = 0
         self._rest = b""
         self._since = 0.0
@@ -159,11 +168,18 @@ class Session:
 
         """
         self._grace = limits.grace_seconds
+        if self._tap is not None:
+            if leave:
+                self._tap.end()
+            else:
+                self._tap.resume(self._rest)
         self._guard.extend(seconds + self._grace)
         chunks, outcome = self._gather(seconds, limits, nap)
         sent, mark = self._clock(), self._next_mark()
         leave = leave or outcome is not Outcome.COMPLETE or not self._guard.healthy
         gathered = sum(map(len, chunks))
+        if leave:
+            self._untap()
         if gathered > HARD_LIMIT_BYTES:
             return self._cut(b"".join(chunks))
         self._send(self._link.pack(("PING", mark)) + (self._farewell() if leave else b""))
@@ -195,6 +211,7 @@ class Session:
     def close(self) -> None:
         """End the session the hard way. Never raises."""
         self.active = False
+        self._untap()
         self._rest = b""
         self._link.close()
         self._disarm()
@@ -264,7 +281,14 @@ class Session:
             chunk = b""
         if not chunk:
             raise self._broken(DownReason.CLOSED)
+        if self._tap is not None and self.active:
+            self._tap.feed(chunk)
         return chunk
+
+    def _untap(self) -> None:
+        """Whoever must see everything sees no more."""
+        if self._tap is not None:
+            self._tap.end()
 
     def _send(self, data: bytes) -> None:
         try:

@@ -22,6 +22,7 @@ from exporter.monitor.governor import Governor, Plan, Skip, SkipReason
 from exporter.monitor.keys import CommandTable
 from exporter.monitor.session import Outcome, Session, Slice
 from exporter.monitor.shares import Demand
+from exporter.monitor.stream import NAP_SECONDS, Budget, Streams
 from exporter.monitor.switch import Switch
 from exporter.sampling.labels import LabelBudget
 from exporter.sampling.slowdown import Slowdown
@@ -69,6 +70,7 @@ class Sampler:
         self._names = names
         self._governor = governor
         self._safety = safety
+        self._tap = safety.streams.tap(link.node)
         self._labels = LabelBudget(settings.top, settings.max_new_labels_per_hour)
         self._begin_window()
         self._totals = _Totals()
@@ -88,7 +90,7 @@ class Sampler:
     def run(self, stop: threading.Event) -> None:
         """Sample until `stop`."""
         guard = self._safety.watchdog.guard()
-        session = Session(self._link, self._own.token, guard)
+        session = Session(self._link, self._own.token, guard, tap=self._tap)
         try:
             while not stop.is_set():
                 plan = self._plan()
@@ -140,7 +142,11 @@ class Sampler:
             session.begin(plan.seconds, plan.limits)
             self._refusals = 0
         seconds = plan.seconds if not plan.joined else _to_next_mark(session.since, plan.seconds)
-        piece = session.take(seconds, plan.limits, leave=not plan.joined, nap=plan.nap_seconds)
+        if self._tap.wanted:
+            budget, largest = self._governor.joined_budget(self._board.latest(self.node, NodeStatus))
+            self._tap.use(table, Budget(budget.events, budget.bytes, largest))
+        nap = NAP_SECONDS if self._tap.wanted else plan.nap_seconds
+        piece = session.take(seconds, plan.limits, leave=not plan.joined, nap=nap)
         self._governor.learn(plan, piece)
         if self._governor.barred is not None:
             return  # what was seen is not the primary's any more
@@ -287,11 +293,15 @@ class Sampler:
 
 @dataclass(frozen=True, slots=True)
 class Safety:
-    """What all samplers share: who ends a burst that we cannot end, what may be read in all, and the kill switch."""
+    """What all samplers share.
+
+    Who ends a burst that we cannot end, what may be read in all, the kill switch, and who else must see a stream.
+    """
 
     watchdog: Watchdog
     budget: SharedBudget
     switch: Switch = field(default_factory=Switch)
+    streams: Streams = field(default_factory=Streams)
 
 
 class _Totals:

@@ -68,6 +68,7 @@ class Fault(StrEnum):
     SOURCE = "source"
     SERVER = "server"
     MISSING = "missing"
+    CHANGED = "changed"
 
 
 RESULT_OF = {
@@ -81,6 +82,7 @@ RESULT_OF = {
     Fault.DUPLICATE: Result.SKIPPED,
     Fault.SHARD: Result.SKIPPED,
     Fault.MISSING: Result.MISSING,
+    Fault.CHANGED: Result.SKIPPED,
 }
 
 
@@ -101,6 +103,15 @@ class SourceReason(StrEnum):
     CALL = "call"
     CLOSED = "closed"
     UNREACHABLE = "unreachable"
+
+
+class Ended(Exception):
+    """A guard ends the run."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.detail = detail
 
 
 class SourceError(ExporterError):

@@ -1,30 +1,92 @@
-"""How fast, and when not at all: token buckets and a circuit breaker. Pure: time comes in as `now`."""
+"""How fast, how much at once, and when not at all. Pure: time comes in as `now`."""
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
+from statistics import median
 
 FIRST_BACKOFF = 5.0
 LONGEST_BACKOFF = 300.0
 OPENS_AFTER = 3
+FIRST_PIECE = 8
+LEAST_PIECE = 4
+WORK_SHARE = 0.5
+LEAST_WORK_SECONDS = 50e-6
+EXCHANGES = 5
+LEAST_GROWS = 1.02
+SHRINKS = 0.75
+GROWS = 1.05
+SLOW_FACTOR = 4.0
+SLOW_SECONDS = 300e-6
+LONGEST_REST = 0.005
 
 
 class Bucket:
     """A token bucket in debt form: `take` never refuses, it says how long to wait before the next.
 
-    A quarter of a second may be used at once; a batch that is larger than that is paid for afterwards.
+    What `burst` seconds bring may be used at once; a batch that is larger than that is paid for afterwards.
     """
 
-    def __init__(self, per_second: float, now: float) -> None:
+    def __init__(self, per_second: float, now: float, burst: float = 0.25) -> None:
         self._rate = per_second
-        self._level = per_second / 4
+        self._most = self._level = per_second * burst
         self._at = now
 
     def take(self, amount: float, now: float) -> float:
         """Use `amount` tokens; returns the seconds to wait until the bucket is out of debt."""
-        self._level = min(self._rate / 4, self._level + (now - self._at) * self._rate) - amount
+        self._level = min(self._most, self._level + (now - self._at) * self._rate) - amount
         self._at = now
         return max(0.0, -self._level / self._rate)
+
+
+class Tempo:
+    """How much to send at once, so that others at the same server hardly notice; and when to let them go first.
+
+    A server works off what comes at once before it turns to anybody else, so a pipeline delays whoever comes behind it
+    by its whole length. In: how long exchanges took, and how long one without any work takes, asked now and then on the
+    same connection. Out: the number of keys whose work takes about `share` of that.
+    """
+
+    def __init__(self, most: int, share: float = WORK_SHARE) -> None:
+        self._most = most
+        self._share = share
+        self._size = float(min(FIRST_PIECE, most))
+        self._idle: float | None = None
+        self._least = float("inf")
+        self._lately: deque[float] = deque(maxlen=EXCHANGES)
+        self._took: list[float] = []
+
+    @property
+    def size(self) -> int:
+        """How many keys to send at once."""
+        return max(1, int(self._size))
+
+    def idle(self, seconds: float) -> None:
+        """How long an exchange without any work took."""
+        self._lately.append(seconds)
+        self._idle = median(self._lately)
+        self._least = min(self._idle, self._least * LEAST_GROWS)
+
+    def took(self, keys: int, seconds: float) -> None:
+        """How long an exchange took that wrote so many keys."""
+        self._took.append(seconds)
+        if self._idle is None or len(self._took) < EXCHANGES:
+            return
+        # One slow exchange says nothing: whose turn it was on a busy machine is chance.
+        usual = median(self._took)
+        self._took.clear()
+        if usual > self._idle + max(LEAST_WORK_SECONDS, self._share * self._idle):
+            self._size = max(min(LEAST_PIECE, self._most), self._size * SHRINKS)
+        elif keys >= int(self._size):
+            self._size = min(self._most, self._size * GROWS + 1)
+
+    @property
+    def rest(self) -> float:
+        """Seconds to leave the server to others before the next piece: none unless it has become slow to answer."""
+        if self._idle is None or self._idle < max(SLOW_FACTOR * self._least, self._least + SLOW_SECONDS):
+            return 0.0
+        return min(LONGEST_REST, self._idle)
 
 
 @dataclass(frozen=True, slots=True)

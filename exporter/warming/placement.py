@@ -5,6 +5,8 @@ In: a topology. Out: links to write on. A standalone server and a Sentinel group
 
 from __future__ import annotations
 
+import re
+import time
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -16,13 +18,20 @@ from exporter.topology import Role
 from exporter.warming.guards import Vitals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from exporter.link import Link, OwnTraffic
     from exporter.topology import Topology
     from exporter.warming.writes import Command
 
 WRITE_TIMEOUT = 10.0
+VITALS = ("INFO", "server", "memory", "persistence", "replication", "stats", "cluster")
+_SINCE_7 = re.compile(rb"\r\nredis_version:(?:[7-9]|\d\d)\.")
+
+
+def _takes_sections(info: object) -> bool:
+    """Whether INFO takes several sections, as it does since 7.0."""
+    return isinstance(info, bytes) and _SINCE_7.search(info) is not None
 
 
 def slot_of(key: bytes) -> int:
@@ -39,6 +48,7 @@ class Placement:
         self._db = db
         self._links: dict[str, Link] = {}
         self._slots: list[tuple[int, int, str]] = []
+        self._questions: dict[str, Command] = {}
         self.vitals: dict[str, Vitals] = {}
 
     @property
@@ -59,11 +69,13 @@ class Placement:
                 continue  # an old primary may still take itself for one
             link = self._topology.link(node)
             try:
-                vitals = Vitals.parse(link.call("INFO"))
+                said = link.call("INFO")
+                vitals = Vitals.parse(said)
                 if vitals.role == "master" and not vitals.loading:
                     if self._db:
                         link.call("SELECT", self._db)
                     self._links[node.addr], self.vitals[node.addr] = link, vitals
+                    self._questions[node.addr] = VITALS if _takes_sections(said) else ("INFO",)
                     continue
                 if vitals.loading:
                     fault = NodeError(node.addr, "warm", DownReason.LOADING, "the server is loading its data set")
@@ -85,8 +97,14 @@ class Placement:
         """One more link to a primary, unopened."""
         return self._topology.link(node)
 
-    def send(self, commands: Sequence[tuple[bytes, Command]]) -> list[Any]:
-        """Send commands to where their keys are, together with a look at how each of these nodes is.
+    def identity(self, addr: str) -> tuple[bytes | None, bytes]:
+        """How MONITOR shows what `send` does there: the address of its connection, and the word that marks it."""
+        return self._links[addr].address, self.own(addr).token
+
+    def send(
+        self, commands: Sequence[tuple[bytes, Command]], tail: Callable[[str], Sequence[Command]] = lambda _: ()
+    ) -> list[Any]:
+        """Send commands to where their keys are, and behind them what `tail` gives for each of these nodes.
 
         Returns the replies in the order of the commands; an error reply stands among them. Raises NodeError.
         """
@@ -95,16 +113,24 @@ class Placement:
             by_place.setdefault(self.place(key), []).append(at)
         replies: list[Any] = [None] * len(commands)
         for addr, places in by_place.items():
-            *answers, info = self.exchange(addr, [commands[at][1] for at in places])
-            self.vitals[addr] = Vitals.parse(info)
-            for at, answer in zip(places, answers, strict=True):
+            answers = self.exchange(addr, [*(commands[at][1] for at in places), *tail(addr)])
+            for at, answer in zip(places, answers, strict=False):
                 replies[at] = answer
         return replies
 
     def look(self) -> None:
         """See how all primaries are. Raises NodeError."""
         for addr in self._links:
-            self.vitals[addr] = Vitals.parse(self.exchange(addr, [])[-1])
+            self.vitals[addr] = Vitals.parse(self.exchange(addr, [self._questions[addr]])[0])
+
+    def ping(self) -> float:
+        """How long it takes when nothing is to be done (seconds, the slowest primary). Raises NodeError."""
+        longest = 0.0
+        for addr in self._links:
+            began = time.perf_counter()
+            self.exchange(addr, [("PING",)])
+            longest = max(longest, time.perf_counter() - began)
+        return longest
 
     def interrupt(self) -> None:
         """Let whoever waits for a primary fail at once. For other threads."""
@@ -118,7 +144,7 @@ class Placement:
         self._links.clear()
 
     def exchange(self, addr: str, commands: Sequence[Command], *, framed: bool = True) -> list[Any]:
-        """Send commands to one primary, and INFO behind them: the last of the replies. Raises NodeError.
+        """Send commands to one primary; their replies. Raises NodeError.
 
         On a unix socket they go as one transaction that is marked as ours, unless they do that themselves.
         """
@@ -127,21 +153,20 @@ class Placement:
             # A link that broke would come back in database 0.
             raise NodeError(addr, "warm", DownReason.CLOSED, "the connection broke")
         if not (framed and commands and addr.startswith("unix:")):
-            return link.pipeline([*commands, ("INFO",)], WRITE_TIMEOUT)
+            return link.pipeline(commands, WRITE_TIMEOUT)
         token = self.own(addr).token
-        replies = link.pipeline([("MULTI",), ("PING", token), *commands, ("EXEC",), ("INFO",)], WRITE_TIMEOUT)
-        done = replies[-2]
-        return [*(done[1:] if isinstance(done, list) else [done] * len(commands)), replies[-1]]
+        done = link.pipeline([("MULTI",), ("PING", token), *commands, ("EXEC",)], WRITE_TIMEOUT)[-1]
+        return done[1:] if isinstance(done, list) else [done] * len(commands)
 
     def place(self, key: bytes) -> str:
         """The address of the primary that holds a key."""
-        if not self._slots:
+        if not self._slots and self._links:
             return next(iter(self._links))
         slot = slot_of(key)
         for first, last, addr in self._slots:
             if first <= slot <= last:
                 return addr
-        raise NodeError(self._target, "warm", DownReason.UNREACHABLE, "a slot of the cluster has no primary")
+        raise NodeError(self._target, "warm", DownReason.UNREACHABLE, "there is no primary for a key")
 
     def _read_slots(self) -> list[tuple[int, int, str]]:
         """Which primary has which slots, as the first one says."""

@@ -157,7 +157,7 @@ class Refresher:
         # The word says on a unix socket, where all clients look alike, that this transaction is ours.
         opening: list[writes.Command] = [("MULTI",), ("PING", placement.own(addr).token)]
         commands = [*opening, *(writes.command(item, "xx") for item in items), ("EXEC",)]
-        done: Any = placement.exchange(addr, commands, framed=False)[-2]
+        done: Any = placement.exchange(addr, commands, framed=False)[-1]
         if not isinstance(done, list):
             return None
         for reply in done[1:]:

@@ -9,19 +9,23 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from exporter import tracing
 from exporter.errors import DownReason, NodeError
 from exporter.lease import Lease, LeaseRefused
-from exporter.warming import guards, writes
+from exporter.monitor.stream import Streams
+from exporter.warming import writes
 from exporter.warming.feed import Feed, looked_up
-from exporter.warming.items import Fault, Item, Outcome, Reason, Result, SourceError
-from exporter.warming.pace import Bucket, Circuit
+from exporter.warming.fence import Fence
+from exporter.warming.items import Ended, Fault, Item, Outcome, Reason, Result, SourceError
+from exporter.warming.pace import Circuit
 from exporter.warming.placement import Placement, slot_of
 from exporter.warming.policy import Policy
 from exporter.warming.progress import Progress, Report
 from exporter.warming.sources import source_of
+from exporter.warming.writer import Writer
 
 if TYPE_CHECKING:
     import threading
@@ -54,21 +58,13 @@ class Request:
     dry_run: bool = False
 
 
-class Ended(Exception):
-    """A guard ends the run."""
-
-    def __init__(self, reason: Reason, detail: str = "") -> None:
-        super().__init__(reason.value)
-        self.reason = reason
-        self.detail = detail
-
-
 class Runner:
     """Runs one job, again and again, never twice at once; remembers how its source behaved."""
 
     def __init__(
         self, job: WarmingJob, goal: Goal, topology: Topology, stop: threading.Event,
         written: Callable[[list[Item]], None] | None = None, clock: Callable[[], float] = time.monotonic,
+        streams: Streams | None = None,
     ) -> None:  # fmt: skip
         self.job = job
         self._written = written
@@ -76,6 +72,7 @@ class Runner:
         self._topology = topology
         self._stop = stop
         self._clock = clock
+        self._streams = streams or Streams()
         self._circuit = Circuit()
         self._feed: Feed | None = None
         self._source: Source | None = None
@@ -91,7 +88,7 @@ class Runner:
             placement.close()
         return Report(
             job_name=self.job.name, target=self.goal.target, trigger=request.trigger,
-            outcome=outcome, reason=reason, detail=detail,
+            outcome=outcome, reason=reason, detail="; ".join(filter(None, (detail, run.remains))),
             started_at=started_at, seconds=self._clock() - began, source_seconds=feed.seconds if feed else 0.0,
             keys=progress.keys, faults=progress.faults, bytes=progress.bytes, resumed=run.resumed,
             hit_ratio=run.hit_ratio,
@@ -151,11 +148,14 @@ class Runner:
                 lease = Lease(
                     placement.link(placement.home), placement.own(placement.home.addr), name, self.goal.lease_seconds
                 )
-                with tracing.span("warming.fence", _ON_REDIS, kind="CLIENT"):
+                with tracing.span("warming.fence", writes.ON_REDIS, kind="CLIENT"):
                     held = lease.acquire()
                 if not held:
                     raise Ended(Reason.LEASE, "another exporter runs this job now")
-            run.work(source, placement, lease)
+            fence = None
+            if self.job.policy == "fenced" and not request.dry_run:
+                fence = Fence(self._streams, self.goal.target, self.goal.db, placement)
+            run.work(source, placement, lease, fence)
         finally:
             if run.feed is not None:
                 run.feed.end(source)
@@ -173,49 +173,49 @@ class _Run:
         clock: Callable[[], float], written: Callable[[list[Item]], None] | None,
     ) -> None:  # fmt: skip
         self._job = job
-        self._written = written
         self._request = request
         self._progress = progress
         self._stop = stop
-        self._clock = clock
         self._policy = Policy.of(job)
         self._limit = min(job.max_keys, request.limit if request.limit is not None else job.max_keys)
-        now = clock()
-        self._until = now + job.timeout
-        self._keys_bucket = Bucket(job.rate_limit, now)
-        self._bytes_bucket = Bucket(job.bytes_per_second, now)
+        self._writer = Writer(job, self._policy, progress, stop, clock, written)
         self._seen: set[int] = set()
         self.feed: Feed | None = None
         self.resumed = 0
         self.hit_ratio: float | None = None
+        self.remains = ""
+        """What of a run could not be undone, in words."""
 
-    def work(self, source: Source, placement: Placement, lease: Lease | None) -> None:
+    def work(self, source: Source, placement: Placement, lease: Lease | None, fence: Fence | None) -> None:
         """Warm everything. Raises Ended, SourceError, NodeError, LeaseRefused."""
-        job, request = self._job, self._request
-        before = dict(placement.vitals)
         self.hit_ratio = _hit_ratio(placement)
-        self._guard(placement, before, lease)
-        resumable = lease is not None and source.ordered and request.keys is None
-        done = self.resumed = self._left(lease) if lease is not None and resumable else 0
+        try:
+            self._writer.open(placement, lease, fence)
+            self._warm(source, lease)
+            self._writer.finish()
+        finally:
+            self.remains = self._writer.close()
+
+    def _warm(self, source: Source, lease: Lease | None) -> None:
+        request = self._request
+        note = lease if source.ordered and request.keys is None else None
+        done = self.resumed = self._left(note) if note is not None else 0
         self._progress.expected = len(request.keys) if request.keys is not None and not request.listed else None
-        self.feed = Feed(lambda: self._read(source, done), job.batch, job.source.timeout, self._stop)
+        self.feed = Feed(lambda: self._read(source, done), self._job.batch, self._job.source.timeout, self._stop)
         for batch in self.feed.batches():
             items = self._items(batch)
-            if items:
-                self._wait(items)
-                self._guard(placement, before, lease)
-                if not request.dry_run:
-                    self._write(items, source, placement)
-                else:
-                    self._progress.add([Result.WRITTEN] * len(items), sum(item.size for item in items))
+            if items and request.dry_run:
+                self._writer.count(items)
+            elif items:
+                self._writer.write(items, source)
             self._check_errors()
             done += len(batch)
-            if lease is not None and resumable:
-                lease.leave(json.dumps({"of": self._fingerprint(), "done": done}), LEFT_SECONDS)
+            if note is not None:
+                note.leave(json.dumps({"of": self._fingerprint, "done": done}), LEFT_SECONDS)
         if self._stop.is_set():
             raise Ended(Reason.STOPPED)
-        if lease is not None and resumable:
-            lease.leave("", 1)
+        if note is not None:
+            note.leave("", 1)
 
     def _read(self, source: Source, done: int) -> Iterator[Found]:
         """What the source has, selected keys first."""
@@ -256,79 +256,26 @@ class _Run:
         number, count = self._request.shard
         return count == 1 or slot_of(key) * count // 16384 == number - 1
 
-    def _wait(self, items: Sequence[Item]) -> None:
-        """Keep to the rates, and to the time of the run."""
-        size = sum(item.size for item in items)
-        if self._progress.bytes + size > self._job.max_bytes:
-            raise Ended(Reason.MEMORY, "max_bytes is reached")
-        now = self._clock()
-        pause = max(self._keys_bucket.take(len(items), now), self._bytes_bucket.take(size, now))
-        if now + pause > self._until:
-            raise Ended(Reason.DEADLINE)
-        if pause and self._stop.wait(pause):
-            raise Ended(Reason.STOPPED)
-
-    def _guard(self, placement: Placement, before: dict[str, guards.Vitals], lease: Lease | None) -> None:
-        """End the run where going on would do harm."""
-        if self._stop.is_set():
-            raise Ended(Reason.STOPPED)
-        if lease is not None and not lease.held:
-            raise Ended(Reason.LEASE, "the lease was lost")
-        for addr, vitals in placement.vitals.items():
-            reason = guards.refusal(vitals, before[addr], self._job)
-            if reason is not None:
-                raise Ended(reason, addr)
-
-    def _write(self, items: list[Item], source: Source, placement: Placement) -> None:
-        replies = self._sent(items, placement)
-        if any(map(writes.is_other_version, replies)):
-            # The other server's DUMP is of another version: these keys once more, by type.
-            others = [item for item, reply in zip(items, replies, strict=True) if writes.is_other_version(reply)]
-            kept = [(item, reply) for item, reply in zip(items, replies, strict=True) if item not in others]
-            copies = [self._policy.item(copy) for copy in source.plain([item.key for item in others])]
-            plain = [item for item in copies if isinstance(item, Item)]
-            for _ in range(len(others) - len(plain)):
-                self._progress.fault(Fault.TYPE)
-            items = [*(item for item, _ in kept), *plain]
-            replies = [*(reply for _, reply in kept), *(self._sent(plain, placement) if plain else [])]
-        results = [writes.result(reply, self._job.policy) for reply in replies]
-        new = [item for item, result in zip(items, results, strict=True) if result in _THERE_NOW]
-        self._progress.add(results, sum(item.size for item in new))
-        if self._written is not None:
-            self._written(new)
-        reason = writes.refusals(replies)
-        if reason is not None:
-            raise Ended(Reason(reason))
-
-    def _sent(self, items: Sequence[Item], placement: Placement) -> list[object]:
-        about = {**_ON_REDIS, "db.operation.name": "PIPELINE", "db.operation.batch.size": len(items)}
-        with tracing.span("warming.write", about, kind="CLIENT"):
-            return placement.send([(item.key, writes.command(item, self._job.policy)) for item in items])
-
     def _check_errors(self) -> None:
         errors, asked = self._progress.source_errors, self._progress.asked
         if asked >= MIN_ASKED and errors > self._job.max_source_errors * asked:
             raise Ended(Reason.SOURCE_ERRORS, f"{errors} of {asked} could not be read")
-        if self._clock() > self._until:
-            raise Ended(Reason.DEADLINE)
+        self._writer.in_time()
 
     def _left(self, lease: Lease) -> int:
         """How many records a run that did not end has done: nobody has to read them again."""
         try:
             note = json.loads(lease.left() or "{}")
-            return int(note["done"]) if note.get("of") == self._fingerprint() else 0
+            return int(note["done"]) if note.get("of") == self._fingerprint else 0
         except (ValueError, KeyError, TypeError, AttributeError):
             return 0
 
+    @cached_property
     def _fingerprint(self) -> str:
         """What must be the same for a run to be gone on with."""
         job = self._job
         settings = job.model_dump_json(exclude={"every", "cron", "on_start", "on_failover"})
         return hashlib.sha256(f"{settings}{self._limit}{self._request.shard}".encode()).hexdigest()[:16]
-
-
-_ON_REDIS = {"db.system.name": "redis"}
-_THERE_NOW = frozenset({Result.WRITTEN, Result.REFRESHED})
 
 
 def _hit_ratio(placement: Placement) -> float | None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exporter.config.warming import WarmingJob
+    from exporter.monitor.stream import Streams
     from exporter.snapshot import Board, Node
     from exporter.topology import Topology
     from exporter.warming.goals import Goal
@@ -53,6 +54,7 @@ class JobService:
         goal: Goal,
         topology: Topology,
         board: Board,
+        streams: Streams,
         missed: Missed | None = None,
     ) -> None:
         self.job = job
@@ -61,7 +63,7 @@ class JobService:
         self._board = board
         self._missed = missed
         self._stop = threading.Event()
-        self._runner = Runner(job, goal, topology, self._stop, self._wrote)
+        self._runner = Runner(job, goal, topology, self._stop, self._wrote, streams=streams)
         self.attribution = Attribution()
         self._refresher = Refresher(job, goal, topology, self._stop)
         self._running = threading.Lock()

@@ -33,12 +33,13 @@ end
 if ARGV[2] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return 1
 """
+ON_REDIS = {"db.system.name": "redis"}
 _WRITERS = {"hash": "HSET", "list": "RPUSH", "set": "SADD", "zset": "ZADD"}
 KINDS = frozenset({"string", "dump", *_WRITERS})
 
 
 def command(item: Item, policy: str) -> Command:
-    """The one command that writes an item under `nx`, `xx` or `always`."""
+    """The one command that writes an item under `nx`, `xx` or `always` (behind a fence: `nx`)."""
     life = item.life_ms
     if item.kind == "string":
         expiry: Command = () if life is None else ("PX", life)
@@ -55,9 +56,14 @@ def result(reply: Any, policy: str) -> Result:
     """What a reply says about its item; an error reply other than "it exists" is a failure."""
     if isinstance(reply, redis.ResponseError):
         return Result.EXISTS if is_busy(reply) else Result.FAILED
-    if reply in {b"OK", 1}:
+    if is_done(reply):
         return Result.REFRESHED if policy == "xx" else Result.WRITTEN
     return Result.EXISTS if policy == "nx" else Result.SKIPPED
+
+
+def is_done(reply: Any) -> bool:
+    """Whether the command has written."""
+    return not isinstance(reply, redis.ResponseError) and reply in {b"OK", 1}
 
 
 def is_busy(reply: Any) -> bool:

@@ -275,3 +275,21 @@ def test_the_grace_of_the_watchdog_includes_the_way_to_the_server() -> None:
     far = replace(busy, latency_seconds=0.1)
     assert burst(governor_of(Sampling()), far).limits.grace_seconds == pytest.approx(0.2)
     assert burst(governor_of(Sampling()), STATUS).limits.grace_seconds == pytest.approx(0.35, abs=0.001)
+
+
+@pytest.mark.parametrize("memory", [1 << 28, 1 << 30, 1 << 40])
+@pytest.mark.parametrize("limited", [True, False])
+def test_whoever_keeps_to_the_joined_budget_stays_joined(memory: int, limited: bool) -> None:
+    """A stream of what `joined_budget` allows goes on joining, with one line of the largest kind in between."""
+    status = replace(STATUS, ops_per_second=10, input_bytes_per_second=500.0, maxmemory_bytes=memory,
+                     server_limit_bytes=32 << 20 if limited else 0)  # fmt: skip
+    governor = governor_of(Sampling())
+    plan = burst(governor, status)
+    assert plan.joined
+    budget, largest = governor.joined_budget(status)
+    events = 0.85 * min(budget.events, budget.bytes / 500)
+    for turn in range(400):
+        large = {"size_bytes": int(largest)} if turn == 200 else {}
+        governor.learn(plan, seen(plan, 0 if large else events, 500.0, **large))
+        plan = burst(governor, status)
+        assert plan.joined, turn

@@ -197,11 +197,34 @@ def test_replies_between_lines_do_not_count(
 def test_our_addresses_are_dropped(seen: list[Seen], ours: list[Seen], address: bytes, known, random) -> None:  # type: ignore[no-untyped-def]
     """Lines from our addresses, IPv4 or IPv6, are counted as ours and nothing else."""
     others = [one for one in seen if one.source != address]
+    ours = [one for one in ours if not one.argv[0].lower().startswith(b"eval")]  # see below: more lines go with them
     mixed = [*others, *(one._replace(source=address) for one in ours)]
     random.shuffle(mixed)
     counts = count(written(mixed), known(), Own(frozenset({address, b"127.0.0.1:1"})))
     assert counts.accesses == truth(others)
     assert (counts.commands, counts.own, counts.skipped) == (len(others), len(ours), 0)
+
+
+@pytest.mark.parametrize("known", [table, learned])
+@pytest.mark.parametrize("wide", [1, 70_000])
+def test_what_our_scripts_do_is_ours(known: Callable[[], CommandTable], wide: int) -> None:
+    """Lines of `lua` right behind an EVAL of ours go with it, wherever the stream is cut; all others' stay."""
+    address, lua = b"127.0.0.1:9", b"lua"
+    value = b"v" * wide
+    theirs = [Seen(words("EVAL x 1 k"), 0), Seen(words("DEL k"), 0, lua), Seen(words("SET k v"), 0, lua)]
+    ours = [
+        Seen([*words("EVAL x 1 k"), value], 0, address), Seen(words("GET k"), 0, lua),
+        Seen([*words("HSET k f"), value], 0, lua), Seen(words("evalsha y 1 k"), 0, address),
+        Seen(words("DEL k"), 0, lua), Seen(words("GET a"), 0, address),
+    ]  # fmt: skip
+    seen = [*ours, *theirs, *ours[:-1], Seen(words("GET k")), *theirs, *ours]
+    others = [*theirs, Seen(words("GET k")), *theirs]
+    own = Own(frozenset({address, b"127.0.0.1:8"}))
+    data = written(seen)
+    for cut in range(0, len(data), 1 if wide == 1 else 16_001):
+        counts = fed([data[:cut], data[cut:]], known(), own)
+        assert (counts.accesses, counts.commands, counts.skipped) == (truth(others), len(others), 0)
+        assert counts.own == len(seen) - len(others)
 
 
 def transaction(token: bytes, *bodies: str, between: Sequence[Seen] = ()) -> list[Seen]:
@@ -260,6 +283,17 @@ def test_split_at(drawn: list[tuple[int, list[bytes]]], second: int, raw: bool, 
         lines += [line([b"GET", b"k" * (wide if number % 3 else 1)], stamp=stamp, raw=raw), *between]
     data = b"".join(lines)
     assert split_at(data, 1795397100 + second) == naive_split(lines, 1795397100 + second)
+
+
+def test_a_script_is_not_cut() -> None:
+    """What a script did goes with its EVAL, whenever it did it."""
+    stamps = (b"1795397100.999999", b"1795397101.000001", b"1795397101.000002", b"1795397101.000003")
+    texts = ("EVAL x 1 k", "DEL k", "DEL j", "GET k")
+    lines = [
+        line(words(text), 0, LOCAL if at in {0, 3} else b"lua", stamp)
+        for at, (text, stamp) in enumerate(zip(texts, stamps, strict=True))
+    ]
+    assert split_at(b"".join(lines), 1795397101) == (b"".join(lines[:3]), lines[3])
 
 
 def test_split_at_of_nothing() -> None:

@@ -1,0 +1,49 @@
+"""Pieces are small where others would have to wait, large where they would not; and whoever is slow is left alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.warming.pace import LEAST_PIECE, LONGEST_REST, Tempo
+
+
+def after(tempo: Tempo, idle: float, per_key: float, exchanges: int = 400) -> int:
+    """The size of a piece once so many have gone to a server with these times."""
+    for _ in range(exchanges):
+        tempo.idle(idle)
+        tempo.took(tempo.size, idle + per_key * tempo.size)
+    return tempo.size
+
+
+@pytest.mark.parametrize(("idle", "expected"), [(0.000_080, 16), (0.000_500, 83), (0.005, 100)])
+def test_a_piece_delays_others_by_a_share_of_a_round_trip(idle: float, expected: int) -> None:
+    """With 3 us a key, a piece takes about half a round trip or 50 us, and never more than a batch."""
+    size = after(Tempo(100), idle, 0.000_003)
+    assert 0.7 * expected <= size <= 1.1 * expected + 1
+
+
+def test_pieces_shrink_at_once_and_never_to_nothing() -> None:
+    """A server that becomes slow gets small pieces soon, but some; one that recovers gets larger ones again."""
+    tempo = Tempo(100)
+    large = after(tempo, 0.001, 0.000_003)
+    assert after(tempo, 0.001, 0.010, exchanges=100) == LEAST_PIECE
+    assert after(tempo, 0.001, 0.000_003) >= 0.7 * large
+    assert after(Tempo(2), 0.001, 0.010) == 2
+
+
+def test_a_server_that_becomes_slow_is_given_time() -> None:
+    """No rests while it answers as usual, one slow answer of five included; rests of a round trip when it does not."""
+    tempo = Tempo(100)
+    assert tempo.rest == 0
+    for seconds in (0.0001, 0.00012, 0.05, 0.0001, 0.00009):
+        tempo.idle(seconds)
+        assert tempo.rest == 0
+    for _ in range(5):
+        tempo.idle(0.002)
+    assert tempo.rest == pytest.approx(0.002)
+    for _ in range(5):
+        tempo.idle(3.0)
+    assert tempo.rest == LONGEST_REST
+    for _ in range(5):
+        tempo.idle(0.0001)
+    assert tempo.rest == 0
