@@ -67,5 +67,11 @@ UNUSED = (
         "redis_scripting_engines_memory_used_bytes", "redis_tls_certificate_info",
     )),
     ("for joins of your own", ("redis_target_info",)),
+    ("heat of a cluster by slot: CLUSTER SLOT-STATS says more where there is one", (
+        "redis_hot_slot_accesses_per_second",
+    )),
+    ("a canary that does not come is the reason silent of redis_sampling_source_info; its lag is for the curious", (
+        "redis_sampling_canary_lag_seconds",
+    )),
 )  # fmt: skip
 """Reasons, each with the families that it holds for."""

@@ -24,7 +24,7 @@ from exporter.stats.prober import Prober
 from exporter.stats.questions import QUESTIONS, of_slots
 from exporter.stats.slots import BusiestSlots
 from exporter.tls.connection import look
-from exporter.topology import topology_of
+from exporter.topology import follow_cluster, topology_of
 from exporter.views.words import NEXT
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ _MISCONFIGURED = {DownReason.AUTH, DownReason.DNS, DownReason.TLS, DownReason.SE
 _FEATURES = {
     "COMMAND": ("COMMAND", "COUNT"),
     "CLIENT INFO": ("CLIENT", "INFO"),
+    "CLIENT LIST": ("CLIENT", "LIST", "TYPE", "master"),
     "MEMORY USAGE": ("MEMORY", "USAGE", "hotkey-exporter:check"),
     "SCAN": ("SCAN", "0", "COUNT", "1"),
     "TIME": ("TIME",),
@@ -62,6 +63,7 @@ _MEANING = {
     "RESET": "keeping the connection between bursts",
     "COMMAND": "key positions as this server defines them (else the built-in table)",
     "CLIENT INFO": "telling our own commands from the application's behind NAT",
+    "CLIENT LIST": "standing by where another exporter samples the server already",
     "MEMORY USAGE": "size of hot keys, key groups and the largest keys",
     "SCAN": "key groups and the largest keys",
     "TIME": "measuring what a step through the keys costs the server",
@@ -142,7 +144,7 @@ def check(config: Config) -> Report:
         for target in config.targets:
             topology = topology_of(target)
             try:
-                topology.refresh()
+                _find(topology, target)
             except NodeError as fault:
                 reports.append(_unknown(topology.nodes()[0], fault))
             else:
@@ -152,6 +154,25 @@ def check(config: Config) -> Report:
     finally:
         watchdog.close()
     return Report(tuple(reports))
+
+
+def _find(topology: Topology, target: Target) -> None:
+    """Find out which nodes there are, also where the one server of the URL turns out to be a node of a cluster."""
+    if topology.discovery is None and target.topology == "auto":
+        link = topology.link(topology.nodes()[0])
+        try:
+            info = link.call("INFO", "cluster")
+        except (NodeError, redis.ResponseError):
+            return  # the report on the node says why
+        finally:
+            link.close()
+        if b"cluster_enabled:1" not in info:
+            return
+        follow_cluster(topology, target)
+        with contextlib.suppress(NodeError):  # one that may not ask for the others watches this one
+            topology.refresh()
+        return
+    topology.refresh()
 
 
 def _unknown(node: Node, fault: NodeError) -> NodeReport:
@@ -188,7 +209,7 @@ def _node(config: Config, target: Target, topology: Topology, node: Node, watchd
     if up and (native := _native(target, topology, node, status, why)):
         source, why = native, why or CONFIGURED
     events = min(float(target.sampling.events_per_second), float(config.sampling.total_events_per_second))
-    governor = Governor(target.sampling, primaries_only=target.nodes == "primaries" or target.by_sentinel)
+    governor = Governor(target.sampling, primaries_only=target.nodes == "primaries" or topology.discovery is not None)
     governor.allow(events)
     plan = governor.plan(status) if up else None
     advice = []

@@ -20,11 +20,12 @@ from redis.maint_notifications import MaintNotificationsConfig
 
 from exporter.config import secret_of
 from exporter.errors import DownReason, NodeError, TlsReason
+from exporter.reasons import down_by_reply, reason_of
 from exporter.tls import tls_fault
 from exporter.tls.connection import TlsConnection, look
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from exporter.config import Endpoint, Target
     from exporter.snapshot import Node
@@ -47,9 +48,11 @@ class OwnTraffic:
     sockets): it is this process's secret. `hits` and `misses` are what our probes added to the server's own counters.
     `reaped` are the ids of clients of ours that we had the server end, because it held too much for them. Connections
     that were opened before the last of the `renewals` use certificates that are not the newest.
+    `moved` is called when the server says that a key is at another node.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, moved: Callable[[], None] = lambda: None) -> None:
+        self.moved = moved
         self._addresses: frozenset[bytes] = frozenset()
         self._gone: dict[bytes, float] = {}
         self._lock = threading.Lock()
@@ -121,6 +124,7 @@ class Link:
         self._connection: Any = None
         self._renewals = 0
         self._introduced = False
+        self._posted: list[Any] = []
 
     @property
     def is_open(self) -> bool:
@@ -219,6 +223,36 @@ class Link:
             self.close()
             raise self._failed("SUBSCRIBE", error) from None
 
+    def post(self, *commands: Sequence[str | bytes | int]) -> None:
+        """Send commands on an open link and do not wait; `posted` has the replies. Raises NodeError."""
+        self._posted = []
+        try:
+            self.socket.settimeout(self._timeout)
+            self.socket.sendall(self.pack(*commands))
+        except (AttributeError, OSError) as error:  # another thread may have ended the connection
+            self.close()
+            raise self._failed(str(commands[0][0]), error) from None
+
+    def posted(self, count: int) -> list[Any] | None:
+        """The replies to what was posted once all `count` have come, and None before; errors are values.
+
+        Raises:
+            NodeError: the connection broke, and the link is closed.
+
+        """
+        try:
+            while len(self._posted) < count:
+                if not self._connection.can_read(timeout=0):
+                    return None
+                try:
+                    self._posted.append(self._connection.read_response(disable_decoding=True, timeout=self._timeout))
+                except redis.ResponseError as refusal:
+                    self._posted.append(refusal)
+        except (redis.RedisError, AttributeError, OSError) as error:
+            self.close()
+            raise self._failed("PING", error) from None
+        return self._posted
+
     def pack(self, *commands: Sequence[str | bytes | int]) -> bytes:
         """The wire form of commands, for writing to `socket`."""
         return b"".join(pack_command(tuple(command)) for command in commands)  # type: ignore[arg-type]
@@ -236,6 +270,8 @@ class Link:
                 try:
                     yield self._connection.read_response(disable_decoding=True, timeout=timeout)
                 except redis.ResponseError as refusal:
+                    if isinstance(refusal, redis.exceptions.MovedError):
+                        self._own.moved()
                     if raising:
                         raise
                     yield refusal
@@ -279,7 +315,7 @@ class Link:
         """Give our connection a name and learn its address and id; a server may refuse each of these."""
         replies = self.pipeline([("CLIENT", "SETNAME", CLIENT_NAME), ("CLIENT", "INFO"), ("CLIENT", "ID")])
         for reply in replies:
-            if isinstance(reply, redis.ResponseError) and (down := _down_by_reply(reply)) is not None:
+            if isinstance(reply, redis.ResponseError) and (down := down_by_reply(reply)) is not None:
                 self.close()
                 raise NodeError(self.node.addr, "connect", down, str(reply)[:80])
         _, info, client_id = replies
@@ -315,73 +351,3 @@ class Link:
         except OSError:
             return None
         return None
-
-
-def _down_by_reply(reply: Exception) -> DownReason | None:
-    """What an error reply says about the whole node, or None if it is about one command."""
-    text = f"{getattr(reply, 'status_code', None) or ''} {reply}"
-    known = {
-        "NOAUTH": DownReason.AUTH,
-        "WRONGPASS": DownReason.AUTH,
-        "invalid password": DownReason.AUTH,
-        "Authentication required": DownReason.AUTH,
-        "max number of clients": DownReason.MAXCLIENTS,
-        "LOADING": DownReason.LOADING,
-        "DENIED": DownReason.PROTECTED,
-    }
-    return next((reason for sign, reason in known.items() if sign in text), None)
-
-
-def reason_of(error: BaseException) -> tuple[DownReason, str]:
-    """The reason and a readable detail for any error that talking to a node can raise.
-
-    redis-py turns socket errors into its own and keeps the original as context, so the whole chain is read.
-    """
-    chain: list[BaseException] = []
-    link: BaseException | None = error
-    while link is not None and link not in chain:
-        chain.append(link)
-        link = link.__cause__ or link.__context__
-    for fault in chain:
-        match fault:
-            case ssl.SSLError():
-                return DownReason.TLS, tls_fault(fault).words
-            case socket.gaierror():
-                return DownReason.DNS, "the host name cannot be resolved"
-            case ConnectionRefusedError() | FileNotFoundError():
-                return DownReason.REFUSED, "nothing listens there"
-            case TimeoutError() | redis.TimeoutError():
-                return DownReason.TIMEOUT, "no answer in time"
-            case ConnectionResetError() | BrokenPipeError() | EOFError():
-                return DownReason.CLOSED, _DETAILS[DownReason.CLOSED]
-    return _reason_of_reply(error)
-
-
-def _reason_of_reply(error: BaseException) -> tuple[DownReason, str]:
-    down = _down_by_reply(error) if isinstance(error, Exception) else None
-    if down is None:
-        kinds = ((kind, reason) for kind, reason in _REASONS.items() if isinstance(error, kind))
-        down = next((reason for _, reason in kinds), DownReason.UNREACHABLE)
-    if down is DownReason.PROTOCOL and isinstance(error, redis.ConnectionError) and "closed" in str(error).lower():
-        down = DownReason.CLOSED
-    return down, _DETAILS[down]
-
-
-# Special before general: redis-py's errors inherit from each other.
-_REASONS: dict[type[Exception], DownReason] = {
-    redis.AuthenticationError: DownReason.AUTH,
-    redis.exceptions.AuthorizationError: DownReason.AUTH,
-    redis.BusyLoadingError: DownReason.LOADING,
-    redis.exceptions.NoPermissionError: DownReason.NOPERM,
-    redis.RedisError: DownReason.PROTOCOL,
-}
-_DETAILS = {
-    DownReason.AUTH: "user name or password is wrong, or one is required",
-    DownReason.MAXCLIENTS: "the server has reached maxclients",
-    DownReason.LOADING: "the server is loading its data set",
-    DownReason.PROTECTED: "the server runs in protected mode and refuses other hosts",
-    DownReason.NOPERM: "the user lacks a permission",
-    DownReason.CLOSED: "the server closed the connection",
-    DownReason.PROTOCOL: "the answer is not what Redis would say",
-    DownReason.UNREACHABLE: "the host cannot be reached",
-}

@@ -66,7 +66,8 @@ class HotKeys:
 
     `keys` are the most accessed first (up to 100), followed by those that are only recently hot.
     `labelled` are the keys that the label budget lets into Prometheus. `watched_ratio`: how much of its throughput the
-    server keeps while it is watched; 1 where no slowdown is found.
+    server keeps while it is watched; 1 where no slowdown is found. `canary_lag_seconds`: how long the last canary took
+    until it was read in the stream, the rest of its slice included; None before the first.
     """
 
     window_end: float
@@ -84,6 +85,7 @@ class HotKeys:
     labelled: frozenset[tuple[int, bytes]]
     groups: tuple[GroupRate, ...]
     taken_at: float
+    canary_lag_seconds: float | None = None
 
     def rates(self) -> dict[object, float]:
         """What is drawn over time: rates of keys as `(db, key)`, of groups as `(db, name)`, of the node as None."""

@@ -17,7 +17,9 @@ from exporter.config import Keyspace, hash_secret_of
 from exporter.errors import DownReason, NodeError
 from exporter.keynames import KeyNames
 from exporter.log import fresh, log
+from exporter.monitor.canary import Canary
 from exporter.monitor.governor import Governor, SkipReason
+from exporter.monitor.presence import Presence
 from exporter.monitor.reaper import Reaper
 from exporter.sampling.enrich import Enricher
 from exporter.sampling.hotkeys import Sampler
@@ -25,9 +27,10 @@ from exporter.sampling.keyspace import KeyspaceSampler
 from exporter.sampling.native import NativeEyes
 from exporter.sampling.scan import Scanner
 from exporter.schedule import GuardedThread, Turns
-from exporter.snapshot import Board, HotKeys, Membership, Node, NodeStatus
+from exporter.serverstats import ServerStats
+from exporter.snapshot import Board, HotKeys, Membership, Node, NodeStatus, SamplingState, Source
 from exporter.stats.prober import Prober, unreachable
-from exporter.topology import Member, Role, topology_of
+from exporter.topology import Member, Role, follow_cluster, sampled, topology_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -39,9 +42,18 @@ if TYPE_CHECKING:
     from exporter.sampling.scan import Pace
     from exporter.topology import Topology
 
+MOST_LOGGED = 20
+"""How many primaries one log line names."""
 GRACE_SECONDS = 1.0
 """How long threads get to end by themselves before their sockets are shut."""
-_BARS = {Role.REPLICA: SkipReason.REPLICA, Role.UNDECIDED: SkipReason.FAILOVER}
+_BARS = {
+    Role.ANY: None,
+    Role.PRIMARY: SkipReason.STANDBY,  # a replica is sampled in its place
+    Role.REPLICA: SkipReason.REPLICA,
+    Role.UNDECIDED: SkipReason.FAILOVER,
+}
+_HOPELESS = frozenset({"denied", "unsupported", "server_limit", "watchdog", "off"})
+"""Why a sampler that cannot look leaves its turn to another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +100,16 @@ class Watch:
     def __init__(self, order: Order, shared: Shared) -> None:
         self.order = order
         self.topology: Topology = topology_of(order.target)
-        self._shared = shared
-        self._names = KeyNames.of(order.keys, hash_secret_of(order.keys))
+        self.shared = shared
+        self.names = KeyNames.of(order.keys, hash_secret_of(order.keys))
         self._stop = threading.Event()
         self._changing = threading.Lock()
         self._running: dict[Node, NodeWatch] = {}
         self._fault: DownReason | None = None
+        self._sampled: frozenset[str] = frozenset()
         self._follower: GuardedThread | None = None
         if self.topology.discovery is not None:
-            self._follower = GuardedThread(f"topology {order.target.name}", self._follow, self._stop)
+            self._follower = self._new_follower()
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -119,8 +132,25 @@ class Watch:
             self._apply()
         else:
             for node in self.nodes:
-                self._shared.board.add(node)
+                self.shared.board.add(node)
             self._follower.start()
+
+    def changed(self, node: Node) -> None:
+        """Take note that a node went up or down or has another role; for its prober."""
+        stats, target = self.shared.board.latest(node, ServerStats), self.order.target
+        clustered = stats is not None and stats.info.get("cluster_enabled") == "1"
+        if self._follower is None and target.topology == "auto" and clustered:
+            with self._changing:
+                if self._follower is None and not self._stop.is_set():
+                    log.info("topology.cluster", "the server is a node of a cluster, which is followed from now on",
+                             target=target.name, addr=node.addr)  # fmt: skip
+                    follow_cluster(self.topology, target)
+                    self._follower = self._new_follower()
+                    self._follower.start()
+        self.topology.hurry()
+
+    def _new_follower(self) -> GuardedThread:
+        return GuardedThread(f"topology {self.order.target.name}", self._follow, self._stop)
 
     def enrich(self) -> None:
         """One round of the enrichment job; a node that cannot be asked is left for the next round."""
@@ -144,7 +174,7 @@ class Watch:
         for running in self._running.values():
             running.close()
         if self._follower is not None:
-            self._shared.board.forget(self._running.keys() | set(self.nodes))
+            self.shared.board.forget(self._running.keys() | set(self.nodes))
 
     def _follow(self, stop: threading.Event) -> None:
         """Keep up with the topology; the body of a guarded thread."""
@@ -160,12 +190,14 @@ class Watch:
                 else:
                     self._known()
                     if changed:
-                        self._shared.board.forget(set(before) - set(self.nodes))
+                        self.shared.board.forget(set(before) - set(self.nodes))
                         fresh()  # what follows a switch belongs together
                         with tracing.span("topology.switch", {"db.system.name": "redis"}):
                             self._apply()
+                    elif self.order.target.sampling.prefer_replica:
+                        self._settle()
                 for addr, found in discovery.certificates.items():
-                    self._shared.board.certify(Node(self.order.target.name, addr), found)
+                    self.shared.board.certify(Node(self.order.target.name, addr), found)
                 discovery.wait(stop)
         finally:
             self.topology.close()
@@ -177,20 +209,33 @@ class Watch:
             if self._stop.is_set():
                 return
             gone = [self._running.pop(node) for node in tuple(self._running) if node not in nodes]
-            for node in nodes:
-                member = self.topology.member(node)
-                if node not in self._running:
-                    self._running[node] = NodeWatch(node, self.topology, self.order, self._shared, self._names)
-                    self._running[node].be(member)
-                    self._running[node].start()
-                else:
-                    self._running[node].be(member)
+            new = [node for node in nodes if node not in self._running]
+            self._running |= {node: NodeWatch(node, self) for node in new}
+            self._settle()
+            for node in new:
+                self._running[node].start()
         end(gone)
         if self._follower is not None:
             members = filter(None, map(self.topology.member, nodes))
-            primaries = [member.addr for member in members if member.role is Role.PRIMARY]
+            primaries = [member.addr for member in members if member.role is Role.PRIMARY][:MOST_LOGGED]
             log.info("topology.changed", "the nodes of a target or their roles have changed",
                      target=self.order.target.name, primaries=primaries, nodes=len(nodes))  # fmt: skip
+
+    def _settle(self) -> None:
+        """Tell every node what it is, and whether it is the one of its shard that is sampled."""
+        members = {node.addr: self.topology.member(node) or Member(node.addr) for node in self._running}
+        preferred = self.order.target.sampling.prefer_replica
+        self._sampled = sampled(tuple(members.values()), self._in_sync, self._sampled, prefer_replica=preferred)
+        for node, running in self._running.items():
+            member = members[node.addr]
+            running.be(member, None if node.addr in self._sampled else _BARS[member.role])
+
+    def _in_sync(self, addr: str) -> bool:
+        """Whether a replica is up and shows what its primary does."""
+        node = Node(self.order.target.name, addr)
+        status, stats = self.shared.board.latest(node, NodeStatus), self.shared.board.latest(node, ServerStats)
+        well = status is not None and status.down is None and not status.loading and not status.failover
+        return well and stats is not None and bool(stats.masters) and all(link.up for link in stats.masters)
 
     def _known(self) -> None:
         if self._fault is not None:
@@ -199,9 +244,9 @@ class Watch:
 
     def _unknown(self, fault: NodeError) -> None:
         """Nobody knows which nodes there are: go on with those that were known; if there are none, say why."""
-        if not self.topology.found:
+        if not self.topology.found and not self._running:
             for node in self.nodes:
-                self._shared.board.publish(node, unreachable(fault, time.monotonic()))
+                self.shared.board.publish(node, unreachable(fault, time.monotonic()))
         if self._fault is not fault.reason:
             self._fault = fault.reason
             log.warning("topology.unknown", "nobody says which nodes a target has; those known before are kept",
@@ -212,20 +257,25 @@ class Watch:
 class NodeWatch:
     """One node being watched: a prober and a sampler thread, a thread that scans, and an enricher."""
 
-    def __init__(self, node: Node, topology: Topology, order: Order, shared: Shared, names: KeyNames) -> None:
+    def __init__(self, node: Node, watch: Watch) -> None:
+        order, topology = watch.order, watch.topology
         self._node = node
         self._target = order.target
         self._settings = order.keyspace
-        self._names = names
-        self._board = shared.board
-        self._shared = shared
+        self._names = watch.names
+        self._shared = watch.shared
+        self._board = watch.shared.board
+        self._changed = watch.changed
         self._stop = threading.Event()
         self._topology = topology
         self._own = topology.own(node)
         self._links: list[Link] = []
         self._enricher = Enricher(self._board, self._link(), self._own)
-        by_member = topology.discovery is not None
-        self._governor = Governor(order.target.sampling, primaries_only=by_member or order.target.nodes == "primaries")
+        self._part: Membership | None = None
+        self._barred: SkipReason | None = None
+        settings = order.target.sampling
+        by_member = topology.discovery is not None and not settings.prefer_replica
+        self._governor = Governor(settings, primaries_only=by_member or order.target.nodes == "primaries")
         self.threads = list(self._threads())
 
     def start(self) -> None:
@@ -234,16 +284,31 @@ class NodeWatch:
         for thread in self.threads:
             thread.start()
 
-    def be(self, member: Member | None) -> None:
-        """Take note of what the node is now; figures of one that is not the primary any more are withdrawn."""
-        if member is None or member.role is Role.ANY:
+    def be(self, member: Member, barred: SkipReason | None) -> None:
+        """Take note of what the node is now, and why it is not to be sampled, if so; its figures are then withdrawn."""
+        if member.role is Role.ANY:
             return
         self._board.add(self._node)
-        self._board.publish(self._node, Membership(member.shard, member.group))
-        barred = _BARS.get(member.role)
-        self._governor.bar(barred)
-        if barred is not None:
+        part = Membership(member.shard, member.group)
+        if part != self._part:
+            self._part = part
+            self._board.publish(self._node, part)
+        self._barred = barred
+        self._bar()
+
+    def _bar(self) -> None:
+        """Bar the sampler for what the node is, or because another exporter samples it."""
+        reason = self._barred or (SkipReason.STANDBY if self._presence.stands_by else None)
+        self._governor.bar(reason)
+        if reason is not None:
             self._board.withdraw(self._node, HotKeys)
+
+    def _wants(self) -> bool:
+        """Whether this node is to be sampled by us, and can be."""
+        settings, state = self._target.sampling, self._board.latest(self._node, SamplingState)
+        hopeless = state is not None and state.source is Source.NONE and state.reason in _HOPELESS
+        by_monitor = settings.source in {"auto", "monitor"} and not settings.beside_others
+        return by_monitor and not hopeless and self._barred is None
 
     def enrich(self) -> None:
         """One round of the enrichment job; a node that cannot be asked is left for the next round."""
@@ -276,10 +341,12 @@ class NodeWatch:
     def _threads(self) -> Iterator[GuardedThread]:
         target, own, node = self._target, self._own, self._node
         probing = self._link()
+        self._presence = Presence(probing)
         prober, reaper = Prober(probing, own, target.stats.interval), Reaper(probing, own)
         sampler = Sampler(
-            self._board, self._link(), own, target.sampling, self._names, self._governor, self._shared.safety
-        )
+            self._board, self._link(), own, target.sampling, self._names, self._governor,
+            Canary(self._link(), own.token), self._shared.safety,
+        )  # fmt: skip
 
         def probe(stop: threading.Event) -> None:
             try:
@@ -312,9 +379,14 @@ class NodeWatch:
         """Publish how the node is, and log when that changes."""
         node = self._node
         before, status = self._board.latest(node, NodeStatus), prober.probe()
+        stood_by = self._presence.stands_by
+        if self._presence.look(status, wanted=self._wants()) != stood_by:
+            self._bar()
         self._board.publish(node, status)
         if prober.stats is not None:
             self._board.publish(node, prober.stats)
+        if before is None or (before.down, before.role) != (status.down, status.role):
+            self._changed(node)
         if before is not None and before.down == status.down:
             return status
         if status.down is None:

@@ -124,7 +124,8 @@ class ReplayServer:
     Lines pass at `pace` per second while somebody monitors and wait while nobody does, so each is fed exactly once,
     again and again if `loop`; `fed` counts them. Misbehaviour, to be changed at any time:
     `replies[b"MONITOR"]` is the raw reply to a command (`b"*"`: to every command), `greeting` is sent to a new client
-    which is then turned away, `hung` reads and never answers. `asked` counts the commands received.
+    which is then turned away, `hung` reads and never answers, `clock_offset` sets its clock, with `misconf` it
+    cannot write snapshots, and refuses PING before monitors see it. `asked` counts the commands received.
     """
 
     def __init__(
@@ -145,6 +146,8 @@ class ReplayServer:
         self.replies: dict[bytes, bytes] = {}
         self.greeting = b""
         self.hung = False
+        self.clock_offset = 0.0
+        self.misconf = False
         self.fed = 0
         self.asked: Counter[bytes] = Counter()
         self._since_6 = int(version.partition(".")[0]) >= 6
@@ -227,13 +230,15 @@ class ReplayServer:
 
     def _echo(self, connection: Connection, name: bytes, command: Sequence[bytes]) -> None:
         """What a real client's command looks like to monitors: shown before it runs, in the database it came in."""
+        if self.misconf and name == b"PING":
+            return
         known = name.decode("latin-1").lower() in COMMANDS or hasattr(self, f"_do_{name.decode('latin-1').lower()}")
         if known and name not in NOT_MONITORED and (connection.authenticated or not self.password):
             words = b" ".join(map(quoted, command))
             self._send_to_monitors([b"[%d %b] %b" % (connection.db, connection.addr, words)])
 
     def _send_to_monitors(self, texts: Sequence[bytes]) -> None:
-        stamped = b"".join(b"+%.6f %b\r\n" % (time.time(), text) for text in texts)
+        stamped = b"".join(b"+%.6f %b\r\n" % (time.time() + self.clock_offset, text) for text in texts)
         with self._lock:
             for connection in list(self._connections.values()):
                 if connection.monitoring:
@@ -267,6 +272,8 @@ class ReplayServer:
         return b"-ERR unknown command `%b`, with args beginning with: \r\n" % command[0]
 
     def _do_ping(self, _: Connection, *words: bytes) -> bytes:
+        if self.misconf:
+            return b"-MISCONF Redis is configured to save RDB snapshots, but it is unable to persist to disk.\r\n"
         return bulk(words[0]) if words else b"+PONG\r\n"
 
     def _do_echo(self, _: Connection, word: bytes = b"") -> bytes:
@@ -276,7 +283,7 @@ class ReplayServer:
         return b"+OK\r\n"
 
     def _do_time(self, *_: object) -> bytes:
-        seconds, micros = divmod(time.time_ns() // 1_000, 1_000_000)
+        seconds, micros = divmod(int((time.time() + self.clock_offset) * 1e6), 1_000_000)
         return array(bulk(b"%d" % seconds), bulk(b"%d" % micros))
 
     def _do_select(self, connection: Connection, db: bytes = b"0") -> bytes:
@@ -295,7 +302,9 @@ class ReplayServer:
     def _do_role(self, *_: object) -> bytes:
         return array(bulk(b"master"), b":0\r\n", array())
 
-    def _do_info(self, *_: object) -> bytes:
+    def _do_info(self, _: Connection, section: bytes = b"") -> bytes:
+        if section.startswith(b"hotkey-exporter"):
+            return bulk(b"")  # a section that nobody knows
         text = INFO.format(
             version=self.version,
             run_id="5" * 40,

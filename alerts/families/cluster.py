@@ -14,6 +14,18 @@ FAMILY = Family(
             "avg by (job, instance, target) (addr:redis_commands_processed:rate5m and on ($on) "
             'redis_node_info{role="master"} and on ($on) redis_cluster_enabled == 1)',
         ),
+        # A hot key that has just moved with its slot is on two nodes for a window's length: the sum is right.
+        Recording(
+            "target:redis_hotkey_accesses_per_second:sum_by_key",
+            "sum by (job, instance, target, db, key) (redis_hotkey_accesses_per_second and on ($on) "
+            "redis_cluster_enabled == 1)",
+        ),
+        Recording(
+            "target:redis_sampling_accesses_per_second:max_to_mean",
+            "max by (job, instance, target) (redis_sampling_accesses_per_second and on ($on) redis_cluster_enabled == 1) / "
+            "(avg by (job, instance, target) (redis_sampling_accesses_per_second and on ($on) redis_cluster_enabled == 1) "
+            "> 0)",
+        ),
     ),
     alerts=(
         Alert(

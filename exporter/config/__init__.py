@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exporter.config.access import Sentinel, Tls
 from exporter.config.endpoint import Endpoint
 from exporter.config.loader import hash_secret_of, load, secret_of
 from exporter.config.settings import (
@@ -13,10 +14,8 @@ from exporter.config.settings import (
     Log,
     Override,
     Sampling,
-    Sentinel,
     Stats,
     Target,
-    Tls,
     Web,
 )
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from exporter.config.access import Sentinel, Tls
 from exporter.config.document import Path, dotted
 from exporter.config.endpoint import parse
 from exporter.config.fields import Section
 from exporter.config.files import read_bytes, read_secret
 from exporter.config.overlay import Overlay, Shape
-from exporter.config.settings import Config, Sampling, Sentinel, Target, Tls
+from exporter.config.settings import Config, Sampling, Target
 from exporter.config.warming_checks import WarmingCheck
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ class _Check:
 
     def _place(self, target: Target, path: Path) -> None:
         """Either a URL or Sentinels say where the servers are."""
+        self._url_of(target, path)
         sentinel, place = target.sentinel, (*path, "sentinel")
         if not target.by_sentinel:
             if target.url is None and not self._is_wrong(path, "url", "topology"):
@@ -182,8 +184,17 @@ class _Check:
             self.readable(sentinel.password_file, (*place, "password_file"), read_secret)
         self._tls(sentinel.tls, (*place, "tls"))
 
+    def _url_of(self, target: Target, path: Path) -> None:
+        """The addresses of the URL must fit what they lead to."""
+        if target.url is None or self._is_wrong(path, "url", "topology"):
+            return
+        if target.topology == "standalone" and len(target.seeds) > 1:
+            self.report((*path, "url"), "has several addresses, which goes with topology cluster")
+        if target.by_cluster and target.endpoint.path:
+            self.report((*path, "url"), "is a Unix socket, and the nodes of a cluster are reached over TCP")
+
     def _credentials(self, target: Target, path: Path) -> None:
-        url = parse(target.url.get_secret_value() if target.url else SPARE_TARGET["url"])
+        url = parse(target.url.get_secret_value() if target.url else SPARE_TARGET["url"], several=True)
         if url.username and target.username:
             self.report((*path, "username"), "the url has a user name, too; keep one of them")
         for name in ("password", "password_file"):

@@ -24,7 +24,10 @@ _ENCODE = "in a URL, a password with / ? # or @ must be percent-encoded"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a server listens and who we are there; a Unix socket has a `path` and neither `host` nor `port`."""
+    """Where a server listens and who we are there; a Unix socket has a `path` and neither `host` nor `port`.
+
+    `others` are further addresses (`host:port`) of the same deployment.
+    """
 
     tls: bool
     host: str
@@ -33,6 +36,7 @@ class Endpoint:
     username: str | None
     password: SecretStr | None
     db: int
+    others: tuple[str, ...] = ()
 
     @property
     def addr(self) -> str:
@@ -45,8 +49,11 @@ def join(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def parse(url: str, default_port: int = DEFAULT_PORT) -> Endpoint:
-    """Read a URL; raises ValueError that says what is wrong without repeating any of it."""
+def parse(url: str, default_port: int = DEFAULT_PORT, *, several: bool = False) -> Endpoint:
+    """Read a URL; raises ValueError that says what is wrong without repeating any of it.
+
+    With `several` there may be more than one `host:port`, with commas between them.
+    """
     if any(character.isspace() or not character.isprintable() for character in url):
         raise ValueError("the URL holds a space or a control character")
     scheme, rest = _scheme(url)
@@ -59,12 +66,15 @@ def parse(url: str, default_port: int = DEFAULT_PORT) -> Endpoint:
     if "@" in f"{path}?{query}" and scheme != "unix":
         raise ValueError(f"the URL has an @ too far to the right; {_ENCODE}")
     host, port, socket = "", 0, None
+    others: tuple[str, ...] = ()
     if scheme == "unix":
         if place or not path:
             raise ValueError("a Unix socket is written with three slashes, unix:///path/to/redis.sock")
         socket, path = slash + unquote(path), ""
     else:
+        place, *more = place.split(",") if several else [place]
         host, port = host_and_port(place, default_port)
+        others = tuple(join(*host_and_port(one, default_port)) for one in more)
     return Endpoint(
         tls=_TLS_OF_SCHEME[scheme],
         host=host,
@@ -73,6 +83,7 @@ def parse(url: str, default_port: int = DEFAULT_PORT) -> Endpoint:
         username=unquote(username) or None,
         password=SecretStr(unquote(password)) if password else None,
         db=_database(path, query),
+        others=others,
     )
 
 

@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 
 from exporter.config import allow, quantities
-from exporter.config.ciphers import suite
-from exporter.config.endpoint import DEFAULT_SENTINEL_PORT, Endpoint, host_and_port, join, parse
+from exporter.config.access import Sentinel, Tls
+from exporter.config.endpoint import Endpoint, host_and_port, join, parse
 from exporter.config.fields import FilePath, Flag, Name, Pattern, Patterns, Section, Word
 from exporter.config.warming import Warming
 
@@ -24,7 +24,7 @@ def _url(value: object) -> SecretStr:
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if not isinstance(text, str):
         raise ValueError("must be a URL such as redis://localhost:6379")
-    parse(text)
+    parse(text, several=True)
     return SecretStr(text)
 
 
@@ -35,77 +35,14 @@ def _listen(value: object) -> str:
     return join(*host_and_port(text, lowest=0))
 
 
-def _sentinel(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be HOST:PORT of a Sentinel, or rediss://HOST:PORT")
-    endpoint = parse(value if "://" in value else f"redis://{value}", DEFAULT_SENTINEL_PORT)
-    if endpoint.username or endpoint.password:
-        raise ValueError("credentials belong in username and password_file of the section")
-    if endpoint.path or endpoint.db:
-        raise ValueError("must be HOST:PORT of a Sentinel, or rediss://HOST:PORT")
-    return f"{'rediss://' if endpoint.tls else ''}{endpoint.addr}"
-
-
 def _url_pattern(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("must be a pattern such as redis://10.0.*:6379")
     return allow.check(value)
 
 
-SentinelAddress = Annotated[str, BeforeValidator(_sentinel)]
 UrlPattern = Annotated[str, BeforeValidator(_url_pattern)]
-CipherSuite = Annotated[str, BeforeValidator(suite)]
 KeyRate = Annotated[float, BeforeValidator(quantities.Rate(1 / 3600, 1e8).read)]
-
-
-class Tls(Section):
-    """How to reach a server over TLS."""
-
-    ca_file: FilePath | None = Field(
-        default=None,
-        description="Trust only the authorities in this PEM file. Without it the system's authorities are trusted.",
-    )
-    cert_file: FilePath | None = Field(
-        default=None, description="Our own certificate, for servers that ask clients for one; needs `key_file`."
-    )
-    key_file: FilePath | None = Field(default=None, description="The private key of `cert_file`, without a passphrase.")
-    server_name: str | None = Field(
-        default=None,
-        description="The name that the server's certificate must carry, where it differs from the URL's host.",
-    )
-    min_version: Annotated[Literal["1.2", "1.3"], Word] = Field(
-        default="1.2", description="The oldest TLS version that is accepted; older ones than 1.2 are broken."
-    )
-    cipher_suites: tuple[CipherSuite, ...] = Field(
-        default=(),
-        description="The cipher suites that are accepted with TLS 1.2, by their names in Prometheus' own settings. "
-        "Empty: those that are good today. The suites of TLS 1.3 are all good and cannot be chosen.",
-    )
-    insecure_skip_verify: Flag = Field(
-        default=False,
-        description="Accept any certificate. Anybody on the path can then read the password and every command.",
-    )
-
-
-class Sentinel(Section):
-    """The Sentinels that know where a target's servers are; nothing of the target's own access is used for them."""
-
-    master: str | None = Field(
-        default=None, min_length=1, description="The name of the master as the Sentinels know it."
-    )
-    nodes: tuple[SentinelAddress, ...] = Field(
-        default=(),
-        max_length=50,
-        description="The Sentinels, best all of them, as `host:26379` or `rediss://host:26379` (TLS). The majority of "
-        "those that answer decides.",
-    )
-    username: str | None = Field(default=None, description="The ACL user at the Sentinels; the target's is not used.")
-    password_file: FilePath | None = Field(
-        default=None, description="A file with the password for the Sentinels, read again at every connect."
-    )
-    tls: Tls = Field(
-        default_factory=Tls, description="TLS towards the Sentinels; any setting here switches it on for all of them."
-    )
 
 
 class Override(Section):
@@ -130,6 +67,16 @@ class Sampling(Section):
         default=False,
         description="Run HOTKEYS sessions (Redis 8.6 and newer) beside MONITOR, too, for CPU time and network bytes of "
         "keys. A server has only one session, which others may want.",
+    )
+    beside_others: Flag = Field(
+        default=False,
+        description="Sample a node although another exporter does. Otherwise the first one samples, and the others "
+        "stand by and take over when it ends.",
+    )
+    prefer_replica: Flag = Field(
+        default=False,
+        description="Sample a replica in the place of each primary of a Sentinel group or a cluster, where one is in "
+        "sync. It shows all writes, and no reads but its own: docs/replicas.md.",
     )
     window: Annotated[float, BeforeValidator(quantities.Duration(10, 600, whole=True).read)] = Field(
         default=60.0,
@@ -366,12 +313,14 @@ class Target(Section):
     url: Annotated[SecretStr, BeforeValidator(_url)] | None = Field(
         default=None,
         description="`redis://`, `rediss://` (TLS), `valkey://`, `valkeys://` (TLS) or `unix://`, with "
-        "`user:password@` and `/db` where needed. Required, but where Sentinels know the address.",
+        "`user:password@` and `/db` where needed. Required, but where Sentinels know the address. Of a cluster one "
+        "node is enough, several are better: `redis://node-1:6379,node-2:6379`.",
     )
-    topology: Annotated[Literal["auto", "standalone", "sentinel"], Word] = Field(
+    topology: Annotated[Literal["auto", "standalone", "sentinel", "cluster"], Word] = Field(
         default="auto",
-        description="`standalone` is the one server that the URL leads to, `sentinel` what Sentinels say. `auto` is "
-        "`sentinel` where that section is given, else `standalone`.",
+        description="`standalone` is the one server that the URL leads to, `sentinel` what Sentinels say, `cluster` "
+        "all nodes of the cluster that the URL leads to. `auto` is `sentinel` where that section is given, `cluster` "
+        "where the server says that it is a node of one, else `standalone`.",
     )
     nodes: Annotated[Literal["all", "primaries"], Word] = Field(
         default="all", description="Which of the deployment's nodes are watched."
@@ -403,6 +352,16 @@ class Target(Section):
         """Whether Sentinels say where the servers are."""
         return self.topology == "sentinel" or (self.topology == "auto" and self.sentinel.master is not None)
 
+    @property
+    def by_cluster(self) -> bool:
+        """Whether the nodes of a cluster say where the others are."""
+        return self.topology == "cluster" or len(self.seeds) > 1
+
+    @property
+    def seeds(self) -> tuple[str, ...]:
+        """The addresses (`host:port`) of the URL."""
+        return tuple(dict.fromkeys((self.endpoint.addr, *self.endpoint.others)))
+
     @cached_property
     def endpoint(self) -> Endpoint:
         """The parsed URL, with `username` and `password` of this section where the URL has none.
@@ -411,7 +370,7 @@ class Target(Section):
         """
         if self.url is None:
             return Endpoint(self.tls != Tls(), "", 0, None, self.username, self.password, 0)
-        parsed = parse(self.url.get_secret_value())
+        parsed = parse(self.url.get_secret_value(), several=True)
         return replace(parsed, username=parsed.username or self.username, password=parsed.password or self.password)
 
 

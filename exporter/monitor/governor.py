@@ -82,6 +82,8 @@ class SkipReason(StrEnum):
     WATCHDOG = "watchdog"
     BREAKER = "breaker"
     BACKOFF = "backoff"
+    SILENT = "silent"
+    STANDBY = "standby"
 
 
 @dataclass(frozen=True, slots=True)

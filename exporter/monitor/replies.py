@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 from exporter.errors import DownReason, MonitorRefused, NodeError
 
@@ -26,12 +27,28 @@ class Mark:
     time: float
 
 
-def find_mark(data: bytes, mark: bytes, start: int) -> int:
+class Marker(StrEnum):
+    """The command that a mark is an argument of.
+
+    A server that cannot write its snapshots refuses PING (MISCONF) before MONITOR sees it, but not INFO, which answers
+    to a section that it does not know with an empty text.
+    """
+
+    PING = "PING"
+    INFO = "INFO"
+
+
+def find_mark(data: bytes, mark: bytes, start: int, marker: Marker = Marker.PING) -> int:
     """Where the mark's command stands. Quotes inside arguments are escaped, so no key or value can look like it."""
-    return data.find(b'"PING" "%s"\r\n' % mark, start)
+    return data.find(b'"%s" "%s"\r\n' % (marker.encode(), mark), start)
 
 
-def mark_at(data: bytes, mark: bytes, at: int) -> Mark | None:
+def refuses_ping(data: bytes, start: int) -> bool:
+    """Whether the server has answered that it refuses PING as long as it cannot write its snapshots."""
+    return data.find(b"-MISCONF ", start) == 0 or data.find(b"\n-MISCONF ", start) >= 0
+
+
+def mark_at(data: bytes, mark: bytes, at: int, marker: Marker = Marker.PING) -> Mark | None:
     """The mark's line together with its reply, or None while that is missing.
 
     Since 6.2.4 the reply comes first; before that the line did.
@@ -40,8 +57,8 @@ def mark_at(data: bytes, mark: bytes, at: int) -> Mark | None:
     stamp = _MARK_STAMP.match(data, begin, at)
     if stamp is None:
         return None
-    end = at + len(mark) + len(b'"PING" ""\r\n')
-    reply = b"$%d\r\n%s\r\n" % (len(mark), mark)
+    end = at + len(mark) + len(marker) + len(b'"" ""\r\n')
+    reply = b"$%d\r\n%s\r\n" % (len(mark), mark) if marker is Marker.PING else b"$0\r\n\r\n"
     if data.endswith(reply, 0, begin):
         return Mark(begin - len(reply), end, float(stamp[1]))
     if data.startswith(reply, end):

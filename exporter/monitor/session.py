@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from exporter.errors import DownReason, MonitorRefused, NodeError
 from exporter.link import CLIENT_NAME
 from exporter.monitor import replies
+from exporter.monitor.replies import Marker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,6 +109,7 @@ class Session:
         self._token = token
         self._guard = guard
         self._can_reset = True
+        self._marker = Marker.PING
         self._counts = True
         self._clock = clock
         self._tap = tap
@@ -144,7 +146,7 @@ class Session:
             raise MonitorRefused(self._link.node.addr, "watchdog", "no watchdog answers, so there is no burst")
         self._first_mark, mark = self._marks, self._next_mark()
         count = [_COUNT] if self._counts else []
-        self._send(self._link.pack(*count, ("MONITOR",), ("PING", mark)))
+        self._send(self._link.pack(*count, ("MONITOR",), (self._marker, mark)))
         self._rest = b""
         data, found = self._read_to(mark)
         if count:
@@ -182,7 +184,7 @@ class Session:
             self._untap()
         if gathered > HARD_LIMIT_BYTES:
             return self._cut(b"".join(chunks))
-        self._send(self._link.pack(("PING", mark)) + (self._farewell() if leave else b""))
+        self._send(self._link.pack((self._marker, mark)) + (self._farewell() if leave else b""))
         self._rest = b"".join(chunks)
         try:
             data, found = self._read_to(mark)
@@ -242,9 +244,13 @@ class Session:
         data, searched = self._rest, 0
         until = self._clock() + MARK_TIMEOUT
         while True:
-            at = replies.find_mark(data, mark, searched)
-            if at >= 0 and (found := replies.mark_at(data, mark, at)) is not None:
+            at = replies.find_mark(data, mark, searched, self._marker)
+            if at >= 0 and (found := replies.mark_at(data, mark, at, self._marker)) is not None:
                 return data, found
+            if self._marker is Marker.PING and replies.refuses_ping(data, searched):
+                self._marker = Marker.INFO
+                self.close()
+                raise NodeError(self._link.node.addr, "MONITOR", DownReason.PROTOCOL, "PING is refused (MISCONF)")
             if not self.active:
                 self._check_opening(data)
             if len(data) > HARD_LIMIT_BYTES:

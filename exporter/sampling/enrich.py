@@ -16,8 +16,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import redis
+from redis.crc import key_slot
 
 from exporter.keynames import LongKey
+from exporter.serverstats import ServerStats
 from exporter.snapshot import Enrichment, HotKeys, KeyFacts, NodeStatus
 
 if TYPE_CHECKING:
@@ -64,6 +66,10 @@ class Enricher:
         self._typed_at = {key: at for key, at in self._typed_at.items() if key in found}
         self._board.publish(node, Enrichment(found, self._clock()))
 
+    def _in_cluster(self) -> bool:
+        stats = self._board.latest(self._link.node, ServerStats)
+        return stats is not None and stats.info.get("cluster_enabled") == "1"
+
     def interrupt(self) -> None:
         """Let a probe that waits for its reply fail at once; for other threads."""
         self._link.interrupt()
@@ -93,7 +99,7 @@ class Enricher:
             found[key] = KeyFacts(
                 type=kind or None,
                 encoding=(_text(encodings[key]) if key in encodings else old and old.encoding) or None,
-                slot=None,
+                slot=int(key_slot(key[1])) if self._in_cluster() else None,
                 memory_bytes=memory.get(key),
                 ttl_seconds=life / 1000 if isinstance(life, int) and life >= 0 else None,
                 probed_at=now,

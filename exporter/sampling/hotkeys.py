@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from exporter.config import Sampling
     from exporter.keynames import KeyNames
     from exporter.link import Link, OwnTraffic
+    from exporter.monitor.canary import Canary
     from exporter.monitor.shares import SharedBudget
     from exporter.monitor.watchdog import Watchdog
     from exporter.sampling.window import KeyEstimate
@@ -47,6 +48,8 @@ LONGEST_REFUSED_WAIT_SECONDS = 10.0
 """A right may be granted at any time, but each try is an error in the server's statistics."""
 SWITCHED_OFF_WAIT_SECONDS = 0.5
 TABLE_SECONDS = 300.0
+JUMP_SECONDS = 5.0
+"""When the server's clock gains or loses so much on ours between two slices, it was set; less may be our own delay."""
 NOTHING = parse.Counts()
 
 
@@ -61,6 +64,7 @@ class Sampler:
         settings: Sampling,
         names: KeyNames,
         governor: Governor,
+        canary: Canary,
         safety: Safety,
     ) -> None:
         self._board = board
@@ -69,6 +73,7 @@ class Sampler:
         self._settings = settings
         self._names = names
         self._governor = governor
+        self._canary = canary
         self._safety = safety
         self._tap = safety.streams.tap(link.node)
         self._labels = LabelBudget(settings.top, settings.max_new_labels_per_hour)
@@ -81,6 +86,7 @@ class Sampler:
         self._unknown: frozenset[bytes] = frozenset()
         self._lag = 0.0
         self._about = {"db.system.name": "redis", "db.operation.name": "MONITOR", "server.address": link.node.addr}
+        self._ahead: float | None = None
 
     @property
     def node(self) -> Node:
@@ -112,6 +118,7 @@ class Sampler:
         finally:
             session.close()
             guard.close()
+            self._canary.close()
             self._safety.budget.leave(self.node)
 
     def _begin_window(self) -> None:
@@ -139,21 +146,55 @@ class Sampler:
             session.leave()  # the next slice comes over a connection with the new certificates
         table = self._commands(session)
         if not session.active:
+            self._canary.prepare()
             session.begin(plan.seconds, plan.limits)
             self._refusals = 0
+        self._canary.send()
         seconds = plan.seconds if not plan.joined else _to_next_mark(session.since, plan.seconds)
         if self._tap.wanted:
             budget, largest = self._governor.joined_budget(self._board.latest(self.node, NodeStatus))
             self._tap.use(table, Budget(budget.events, budget.bytes, largest))
         nap = NAP_SECONDS if self._tap.wanted else plan.nap_seconds
         piece = session.take(seconds, plan.limits, leave=not plan.joined, nap=nap)
+        if self._clock_jumped(piece):
+            return
         self._governor.learn(plan, piece)
+        self._canary.look(piece)
         if self._governor.barred is not None:
             return  # what was seen is not the primary's any more
+        if self._canary.silent:
+            self._silent()
+            return
         self._count(plan, piece, table)
         if self._window.advance(piece.end):
             self._state(Source.MONITOR, self._completeness(plan))
             self._publish()
+
+    def _clock_jumped(self, piece: Slice) -> bool:
+        """Whether the server's clock was set, or we did not run for a while: what was before has no place in time."""
+        ahead, before = piece.end - time.monotonic(), self._ahead
+        self._ahead = ahead
+        steady = before is None or abs(ahead - before) <= JUMP_SECONDS
+        if steady and piece.end >= piece.start:
+            return False
+        seconds = round(ahead - (before or ahead), 3)
+        log.warning("sampling.clock_jumped", "the server's clock has jumped: the window begins anew",
+                    target=self.node.target, addr=self.node.addr, seconds=seconds)  # fmt: skip
+        self._withdraw()
+        return True
+
+    def _silent(self) -> None:
+        """What we read is not what this node does: no figure is better than a wrong one, until a canary is seen."""
+        self._totals.skips[SkipReason.SILENT.value] += 1
+        self._board.publish(self.node, self._totals.frozen())
+        self._state(Source.NONE, SkipReason.SILENT.value)
+        self._withdraw()
+
+    def _withdraw(self) -> None:
+        """Take the figures back, and begin anew."""
+        self._board.withdraw(self.node, HotKeys)
+        if self._window.observed_seconds:
+            self._begin_window()
 
     def _count(self, plan: Plan, piece: Slice, table: CommandTable) -> None:
         """Lines become counts, second by second, and counts go into the window."""
@@ -212,6 +253,7 @@ class Sampler:
                 commands_per_second=window.commands_per_second,
                 duty_ratio=window.duty_ratio,
                 lag_seconds=self._lag,
+                canary_lag_seconds=self._canary.lag_seconds,
                 watched_ratio=self._slowdown.ratio,
                 window_keys=window.keys_seen,
                 floor=window.floor,
@@ -277,9 +319,7 @@ class Sampler:
             self._state(Source.NONE, skip.reason.value)
         if self._governor.barred is not None or skip.reason is SkipReason.REPLICA:
             # What was seen is about a primary that this node is not any more.
-            self._board.withdraw(self.node, HotKeys)
-            if self._window.observed_seconds:
-                self._begin_window()
+            self._withdraw()
         stop.wait(skip.wait_seconds)
 
     def _lost(self, fault: NodeError, outcome: Outcome, stop: threading.Event) -> None:
@@ -287,6 +327,8 @@ class Sampler:
         outcome = Outcome.ERROR if outcome is Outcome.COMPLETE else outcome
         self._totals.bursts[outcome.value] += 1
         skip = self._governor.failed(fault.reason, outcome)
+        # Many exporters that lost one server at the same moment should not all be back at the same moment.
+        skip = replace(skip, wait_seconds=skip.wait_seconds * random.uniform(0.8, 1.2))
         self._state(Source.NONE, fault.reason.value)
         self._skip(skip, stop)
 

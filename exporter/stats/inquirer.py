@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import redis
 
 from exporter.errors import NodeError
-from exporter.link import REPLY_TIMEOUT, reason_of
+from exporter.link import REPLY_TIMEOUT
 from exporter.log import log
+from exporter.reasons import reason_of
 from exporter.stats.reply import Malformed, Oversized, Reader, Refusal
 
 if TYPE_CHECKING:

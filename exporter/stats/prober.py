@@ -121,10 +121,10 @@ class Prober:
             self._collector.connected(self._clock() - started)
 
     def _ping(self) -> float:
-        """The latency. While it loads, a server refuses PING but answers INFO, which says so too."""
+        """The latency. A server that loads, or cannot write snapshots, refuses PING but answers INFO, which says so."""
         started = self._clock()
         [reply] = self._inquirer.ask(("PING",))
-        if not (isinstance(reply, Refusal) and reply.text.startswith("LOADING")):
+        if not (isinstance(reply, Refusal) and reply.text.startswith(("LOADING", "MISCONF"))):
             self._inquirer.demand("PING", reply)
         return self._clock() - started
 

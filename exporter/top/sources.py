@@ -23,7 +23,7 @@ from exporter.views.reading import Moment, read
 from exporter.views.words import NEXT
 
 if TYPE_CHECKING:
-    from exporter.config import Config
+    from exporter.config import Config, Sampling, Target
     from exporter.meters import Meters
 
 TIMEOUT_SECONDS = 5.0
@@ -104,6 +104,11 @@ class FromExporter:
         """Nothing was started."""
 
 
+def _beside_others(target: Target) -> Sampling:
+    """Who looks for a moment does not wait for the exporter that samples all day."""
+    return target.sampling.model_copy(update={"beside_others": True})
+
+
 class FromServer:
     """Servers that this process watches for as long as it is looked at; key names are written in clear."""
 
@@ -111,7 +116,8 @@ class FromServer:
         clear = config.keys.model_copy(update={"privacy": "clear", "mask": ()})
         off = {"enabled": False}
         quiet = {"keyspace": config.keyspace.model_copy(update=off), "enrich": config.enrich.model_copy(update=off)}
-        self._config = config.model_copy(update={"keys": clear, **quiet})
+        targets = tuple(target.model_copy(update={"sampling": _beside_others(target)}) for target in config.targets)
+        self._config = config.model_copy(update={"keys": clear, "targets": targets, **quiet})
         self._names = KeyNames.of(clear, b"")
         self._board = Board()
         self._fleet = Fleet(self._board, meters)

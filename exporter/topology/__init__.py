@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
+from exporter.topology.heat import sampled
 from exporter.topology.members import Member, Role, Topology
-from exporter.topology.open import topology_of
+from exporter.topology.open import follow_cluster, topology_of
 
-__all__ = ["Member", "Role", "Topology", "topology_of"]
+__all__ = ["Member", "Role", "Topology", "follow_cluster", "sampled", "topology_of"]

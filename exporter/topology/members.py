@@ -45,7 +45,7 @@ class Member:
 
 
 class Discovery(Protocol):
-    """Knows how to find out which nodes a deployment has. Belongs to one thread, but for `interrupt`."""
+    """Knows how to find out which nodes a deployment has. Belongs to one thread, but for `hurry`."""
 
     @property
     def seeds(self) -> tuple[str, ...]:
@@ -68,6 +68,10 @@ class Discovery(Protocol):
 
     def wait(self, stop: threading.Event) -> None:
         """Return when it is time to look again: something is said to have changed, or some seconds are over."""
+        ...
+
+    def hurry(self) -> None:
+        """Something is said to have changed: look again soon. For any thread."""
         ...
 
     def close(self) -> None:
@@ -117,6 +121,11 @@ class Topology:
         self._own = {addr: own for addr, own in self._own.items() if addr in self._members}
         return True
 
+    def hurry(self) -> None:
+        """A node has changed, or a key is somewhere else: look again soon. For any thread."""
+        if self.discovery is not None:
+            self.discovery.hurry()
+
     def close(self) -> None:
         """Close what was opened in order to find out who is there."""
         if self.discovery is not None:
@@ -128,7 +137,7 @@ class Topology:
 
     def own(self, node: Node) -> OwnTraffic:
         """What this process itself does on one node."""
-        return self._own.setdefault(node.addr, OwnTraffic())
+        return self._own.setdefault(node.addr, OwnTraffic(self.hurry))
 
     def certificates(self, node: Node, publish: Callable[[Certificates], None]) -> CertificateLook | None:
         """Looks after the certificates of one node; None where it is reached without TLS."""

@@ -7,6 +7,7 @@ decides, and ROLE on the node itself has to agree: a Sentinel may be cut off, la
 from __future__ import annotations
 
 import select
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -25,7 +26,6 @@ from exporter.topology.certificates import CertificateLook
 from exporter.topology.members import PROBE_TIMEOUT, Member, Role
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
@@ -102,6 +102,7 @@ class SentinelDiscovery:
         self._sentinels = [_Sentinel(target, place) for place in target.sentinel.nodes]
         self.seeds = tuple(sentinel.addr for sentinel in self._sentinels)
         self._pool: ThreadPoolExecutor | None = None
+        self._hurry = threading.Event()
         self._roles: dict[str, Link] = {}
 
     @property
@@ -132,7 +133,7 @@ class SentinelDiscovery:
     def wait(self, stop: threading.Event) -> None:
         """Return at the first announcement of a switch, or when it is time to ask again."""
         until = time.monotonic() + REFRESH_SECONDS
-        while not stop.is_set() and (left := until - time.monotonic()) > 0:
+        while not stop.is_set() and not self._hurry.is_set() and (left := until - time.monotonic()) > 0:
             listening = {one.socket: one for one in self._sentinels if one.socket is not None}
             if not listening:
                 stop.wait(min(left, STOP_SECONDS))
@@ -141,6 +142,13 @@ class SentinelDiscovery:
             announced = [listening[sock].switched() for sock in ready]
             if any(announced):
                 return
+        if self._hurry.is_set():
+            self._hurry.clear()
+            stop.wait(STOP_SECONDS)  # many nodes may have changed at once
+
+    def hurry(self) -> None:
+        """Something has changed: ask again soon. For any thread."""
+        self._hurry.set()
 
     def close(self) -> None:
         """Close all connections."""

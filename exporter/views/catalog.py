@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from exporter.views import certificates, families, keyspace, native_families, redis_families, slot_families
+from exporter.views import (
+    certificates,
+    cluster_families,
+    families,
+    keyspace,
+    native_families,
+    redis_families,
+    slot_families,
+)
 
 SECTIONS = (
     *families.SECTIONS,
+    *cluster_families.SECTIONS,
     *certificates.SECTIONS,
     *keyspace.SECTIONS,
     *native_families.SECTIONS,

@@ -16,7 +16,7 @@ from exporter.errors import NodeError
 from exporter.lease import Lease, LeaseRefused
 from exporter.log import Throttle, log
 from exporter.serverstats import ServerStats
-from exporter.snapshot import HotKeys, NodeStatus
+from exporter.snapshot import HotKeys, NodeStatus, SamplingState, Source
 from exporter.warming import hotset
 from exporter.warming.attribution import Attribution
 from exporter.warming.books import Books
@@ -167,7 +167,13 @@ class JobService:
         return Request(why, keys, self.job.select in {None, "all"})
 
     def _lead(self) -> None:
-        """Take leadership where nobody has it."""
+        """Take leadership where nobody has it; a job that lives on what is hot is led by the exporter that samples."""
+        if self._is_blind():
+            if self._leading is not None and not self._running.locked():
+                self._leading.release()
+                self._leading = None
+                self.books.led(False)
+            return
         if self.leader:
             return
         now = time.monotonic()
@@ -194,6 +200,14 @@ class JobService:
         finally:
             placement.close()
         self.books.led(self.leader)
+
+    def _is_blind(self) -> bool:
+        """Whether the job has to know what is hot, and another exporter is the one that does."""
+        if self.job.select not in {"hot", "all"} and not self.job.refresh_ahead:
+            return False
+        states = [state for node in self._nodes() if (state := self._board.latest(node, SamplingState)) is not None]
+        seen = any(state.source is not Source.NONE for state in states)
+        return not seen and any(state.reason == "standby" for state in states)
 
     def _seen(self) -> Sight | None:
         """The primaries as they are published, or None while none is known to be up."""

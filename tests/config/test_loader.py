@@ -53,6 +53,8 @@ def test_defaults() -> None:
     assert config.sampling.model_dump() == {
         "source": "auto",
         "hotkeys_beside": False,
+        "beside_others": False,
+        "prefer_replica": False,
         "window": 60.0,
         "events_per_second": 5000,
         "bytes_per_second": 2 * 1024**2,

@@ -172,7 +172,7 @@ def _fields() -> dict[str, str]:
 def _labelled(name: str, known: dict[str, set[frozenset[str]]]) -> tuple[str, str]:
     """The labels of a family, and what bounds the number of its series."""
     names = sorted(set().union(*known[name]) - {"target", "addr"}, key=_order)
-    bounds = [BOUNDS[one] for one in names if one in BOUNDS]
+    bounds = [BOUNDS[one] for one in names if one in BOUNDS and not (one == "slot" and "key" in names)]
     if "db" in names and "key" not in names and "key_group" not in names:
         bounds.insert(0, "databases, at most 1,024")
     return ", ".join(f"`{one}`" for one in names) or NONE, TIMES.join(one for one in bounds if one != "1") or "1"

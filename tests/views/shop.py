@@ -23,6 +23,7 @@ from exporter.snapshot import (
     KeyGroup,
     Keyspace,
     KeyspaceState,
+    Membership,
     NativeKey,
     NativeKeys,
     Node,
@@ -64,7 +65,8 @@ def shop_board() -> Board:
     board = Board((CACHE, QUEUE, SESSIONS))
     for value in (status(), hot_keys(), state(), totals(), facts(), keyspace(), looking(), native()):
         board.publish(CACHE, value)
-    for value in (quiet_status(), quiet_keys(), SamplingState(Source.MONITOR, "full"), quiet_totals()):
+    shard = Membership("3f1c9a0e", "3f1c9a0e")
+    for value in (quiet_status(), quiet_keys(), SamplingState(Source.MONITOR, "full"), quiet_totals(), shard):
         board.publish(QUEUE, value)
     board.publish(SESSIONS, replace(status(), down="refused", detail="10.0.0.3:6380: connect: refused"))
     board.publish(SESSIONS, SamplingState(Source.NONE, "down"))
@@ -115,6 +117,7 @@ def hot_keys() -> HotKeys:
         accesses_per_second=total,
         commands_per_second=131_402.5,
         duty_ratio=0.017,
+        canary_lag_seconds=0.104,
         lag_seconds=0.0021,
         watched_ratio=1.0,
         window_keys=8_412,

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families as text_fami
 from exporter.keynames import KeyNames
 from exporter.meters import Meters
 from exporter.snapshot import Board, Enrichment, GroupRate, HotKey, HotKeys, NodeStatus, SamplingState, SamplingTotals
-from exporter.views import catalog, families, keyspace, native_families
+from exporter.views import catalog, cluster_families, families, keyspace, native_families
 from exporter.views.exposition import Format
 from exporter.views.families import Collect
 from exporter.views.metrics import TARGET_INFO, MetricsView
@@ -125,7 +125,7 @@ def test_every_family_of_the_table_is_in_the_shop() -> None:
     assert len(every) == len(set(every))
     own = [
         row.family.name
-        for section in (*families.SECTIONS, *keyspace.SECTIONS, *native_families.SECTIONS)
+        for section in (*families.SECTIONS, *cluster_families.SECTIONS, *keyspace.SECTIONS, *native_families.SECTIONS)
         for row in section.rows
     ]
     assert names_of(exposition()) == {*own, TARGET_INFO.name}
