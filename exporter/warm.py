@@ -93,6 +93,9 @@ def surroundings(config: Config, job: WarmingJob) -> Iterator[tuple[Topology, St
     budget = SharedBudget(float(config.sampling.total_events_per_second))
     with closing(Watchdog()) as watchdog:
         safety = Safety(watchdog, budget, streams=streams)
+        # The fence needs a stream of its own, whoever samples the server.
+        sampling = target.sampling.model_copy(update={"beside_others": True})
+        target = target.model_copy(update={"sampling": sampling})
         watch = Watch(Order(target, config.keys), Shared(Board(), safety, Meters(__version__), Pace(SCAN_SHARE)))
         watch.start()
         try:

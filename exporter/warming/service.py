@@ -203,7 +203,8 @@ class JobService:
 
     def _is_blind(self) -> bool:
         """Whether the job has to know what is hot, and another exporter is the one that does."""
-        if self.job.select not in {"hot", "all"} and not self.job.refresh_ahead:
+        by_stream = self.job.policy == "fenced" or self.job.refresh_ahead
+        if self.job.select not in {"hot", "all"} and not by_stream:
             return False
         states = [state for node in self._nodes() if (state := self._board.latest(node, SamplingState)) is not None]
         seen = any(state.source is not Source.NONE for state in states)
