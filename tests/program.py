@@ -77,7 +77,7 @@ class Exporter:
         """Write its configuration file; SIGHUP makes a running program read it."""
         self._file.write_text(config if isinstance(config, str) else yaml.safe_dump(dict(config)))
 
-    def wait_until(self, path: str = "/-/ready", timeout: float = 10) -> Self:
+    def wait_until(self, path: str = "/-/ready", timeout: float = 30) -> Self:
         """Wait until `path` answers 200."""
 
         def answers() -> bool:

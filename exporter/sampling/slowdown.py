@@ -25,6 +25,8 @@ REMEMBERED = 60  # bursts: some six seconds at the usual pace, half a minute on 
 _FEWEST = 8
 _SURE = 4.0  # standard errors
 _MOST = 0.6  # of the bursts, by two standard errors of a share
+_LEAST_RATE = 1000.0
+"""Commands per second below which nothing is believed: MONITOR costs microseconds a command, so they are not missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,12 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """Commands per second in the gap before a burst, and in the burst."""
+    """Commands per second in the gap before a burst, in the burst, and in both together; the burst's seconds."""
 
     gap: float
     burst: float
     both: float
+    length: float
 
 
 class Slowdown:
@@ -81,7 +84,7 @@ class Slowdown:
         before, during = served[0] - last[1], served[1] - served[0]
         if gap <= 0.0 or length <= 0.0 or before < 0 or during < 0:
             return None
-        self._pairs.append(_Pair(before / gap, during / length, (before + during) / (gap + length)))
+        self._pairs.append(_Pair(before / gap, during / length, (before + during) / (gap + length), length))
         return Served(gap + length, before + during, during, self._slowed())
 
     def _slowed(self) -> bool:
@@ -91,8 +94,11 @@ class Slowdown:
             return False
         differences = [pair.burst - pair.both for pair in pairs]
         mean = sum(differences) / len(pairs)
-        variance = sum((one - mean) ** 2 for one in differences) / (len(pairs) - 1)
-        return mean < -_SURE * sqrt(variance / len(pairs)) and _mostly_slower(pairs)
+        spread = sum((one - mean) ** 2 for one in differences) / (len(pairs) - 1)
+        # Bursts that should hold less than one command each are all alike, and all alike wrong: Poisson's variance.
+        chance = sum(pair.both / pair.length for pair in pairs) / len(pairs)
+        busy = sum(pair.both for pair in pairs) >= _LEAST_RATE * len(pairs)
+        return busy and mean < -_SURE * sqrt(max(spread, chance) / len(pairs)) and _mostly_slower(pairs)
 
 
 def _mostly_slower(pairs: Sequence[_Pair]) -> bool:

@@ -40,6 +40,14 @@ def test_a_slow_server_is_found_after_a_few_bursts() -> None:
     assert slowdown.ratio == pytest.approx(31_000 / 84_370, rel=0.02)
 
 
+def test_an_idle_server_is_not_slow() -> None:
+    """Next to nothing happens, and it never falls into a burst: that is chance, or our own asking, and no slowdown."""
+    slowdown = Slowdown()
+    found = watched(slowdown, [(40 + n % 3, 0) for n in range(80)])
+    assert not any(one is not None and one.slowed for one in found)
+    assert slowdown.ratio == 1.0
+
+
 def test_what_is_counted_is_handed_on() -> None:
     """Span, commands and watched commands are those since the last burst ended, and parts of them add up."""
     slowdown = Slowdown()
