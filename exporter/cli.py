@@ -47,8 +47,8 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(Exit.USAGE)
 
 
-def run() -> None:
-    """Run the program and leave with its exit code; Ctrl-C ends it without a traceback, whenever it comes."""
+def run() -> int:
+    """Run the program; returns its exit code. Ctrl-C ends it without a traceback, whenever it comes."""
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         _open_standard_streams()
@@ -56,7 +56,7 @@ def run() -> None:
     except KeyboardInterrupt:
         code = INTERRUPTED
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    sys.exit(code)
+    return code
 
 
 def _open_standard_streams() -> None:
