@@ -25,9 +25,9 @@ RUN_MARK = "HOTKEY_EXPORTER_TEST_RUN"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever starts a server is a live test."""
+    """Whatever starts a server is a live test, and so is all that stands in tests/live."""
     for item in items:
-        if "start_server" in getattr(item, "fixturenames", ()):
+        if "start_server" in getattr(item, "fixturenames", ()) or item.path.parent.name == "live":
             item.add_marker(pytest.mark.live)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import pytest
+
 from exporter.config import Keys, Target
 from exporter.meters import Meters
 from exporter.monitor.shares import SharedBudget
@@ -19,6 +21,7 @@ from tests.servers import wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.live  # the server is a stand-in, but threads and time are real
 LINES = b'+1.000000 [0 127.0.0.1:50000] "GET" "hot:key"\r\n'
 
 
