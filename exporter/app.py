@@ -5,6 +5,7 @@ In: a function that loads the configuration. Out: a running daemon, until SIGTER
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import signal
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 PROGRAM = "hotkey-exporter"
 GUESTS_SECONDS = 10.0
+GARBAGE_OBJECTS = 20_000
+"""New objects between two searches for cycles. A window makes tens of thousands of tuples a second, none in a cycle."""
 """How often guests that nobody asks for any more are looked for."""
 
 
@@ -79,6 +82,8 @@ class App:
             host, port = sock.getsockname()[:2]
             log.info("app.started", "listening", version=__version__, listen=join(host, port),
                      targets=len(self._config.targets))  # fmt: skip
+            gc.freeze()  # what was loaded stays, and need not be searched again and again
+            gc.set_threshold(GARBAGE_OBJECTS, 20, 20)
             app = application(self._board, self, self._meters, access=access)
             serve(app, sock, access=access)
         finally:
