@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from exporter import __version__
+from exporter.arguments import shard, whole
 from exporter.errors import CommandFailed, ConfigError, ExporterError, Problem
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from exporter.config import Config
     from exporter.top.sources import Source
+
+    _Commands = argparse._SubParsersAction["_Parser"]
 
 PROGRAM = "hotkey-exporter"
 INTERRUPTED = 130
@@ -112,6 +115,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show tracebacks and log at debug level")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
+    every = (*_running(commands), *_looking(commands), *_without_configuration(commands))
+    for command in every:
+        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    return parser
+
+
+def _running(commands: _Commands) -> tuple[argparse.ArgumentParser, ...]:
+    """The commands that do something to servers: watch them, or fill them."""
     serve = commands.add_parser("serve", help="run the exporter", description="Run the exporter until SIGTERM.")
     _configured(serve)
     serve.add_argument("--redis-url", metavar="URL", help="watch this server (better: the variable REDIS_URL)")
@@ -120,12 +131,30 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="run the exporter on an embedded server with a shop's traffic")
     demo.add_argument("--listen", metavar="HOST:PORT", default="127.0.0.1:9468", help="default: %(default)s")
-    demo.add_argument("--ops", metavar="N", type=_ops, default=1500, help="commands a second, default %(default)s")
+    demo.add_argument(
+        "--ops", metavar="N", type=whole(1, 1_000_000), default=1500, help="commands a second, default %(default)s"
+    )
     demo.set_defaults(command=_demo)
 
+    warm = commands.add_parser(
+        "warm", help="run warming jobs once", description="Run all warming jobs, or those named."
+    )
+    warm.add_argument("jobs", metavar="JOB", nargs="*", help="names of jobs; without one, all of them")
+    _configured(warm)
+    warm.add_argument("--redis-url", metavar="URL", help="warm this server (better: the variable REDIS_URL)")
+    warm.add_argument("--dry-run", action="store_true", help="read the source, count, and write nothing")
+    warm.add_argument("--limit", metavar="N", type=whole(1), help="warm at most N keys")
+    warm.add_argument("--shard", metavar="I/N", type=shard, default=(1, 1), help="the I-th of N parts, by hash slot")
+    warm.add_argument("--json", action="store_true", help="end with one line of JSON")
+    warm.set_defaults(command=_warm)
+    return serve, demo, warm
+
+
+def _looking(commands: _Commands) -> tuple[argparse.ArgumentParser, ...]:
+    """The commands that show something and end."""
     analyze = commands.add_parser("analyze", help="hot keys of a saved MONITOR stream (redis-cli monitor > FILE)")
     analyze.add_argument("file", metavar="FILE", help="a file, or - for standard input")
-    analyze.add_argument("--top", metavar="N", type=_count, default=20, help="how many keys, 0 for all (default 20)")
+    analyze.add_argument("--top", metavar="N", type=whole(0), default=20, help="how many keys, 0 for all (default 20)")
     analyze.add_argument("--json", action="store_true", help="one JSON object")
     analyze.set_defaults(command=_analyze)
 
@@ -143,28 +172,13 @@ def _parser() -> argparse.ArgumentParser:
     top.add_argument("--target", metavar="NAME", help="which target of the configuration")
     top.add_argument("--once", action="store_true", help="print the figures of now and end")
     top.add_argument("--json", action="store_true", help="one JSON object, as /api/v1/hotkeys; implies --once")
-    top.add_argument("--limit", metavar="N", type=_limit, default=20, help="how many keys (default %(default)s)")
+    top.add_argument("--limit", metavar="N", type=whole(1, 100), default=20, help="how many keys (default %(default)s)")
     top.set_defaults(command=_top)
-
-    warm = commands.add_parser(
-        "warm", help="run warming jobs once", description="Run all warming jobs, or those named."
-    )
-    warm.add_argument("jobs", metavar="JOB", nargs="*", help="names of jobs; without one, all of them")
-    _configured(warm)
-    warm.add_argument("--redis-url", metavar="URL", help="warm this server (better: the variable REDIS_URL)")
-    warm.add_argument("--dry-run", action="store_true", help="read the source, count, and write nothing")
-    warm.add_argument("--limit", metavar="N", type=_some, help="warm at most N keys")
-    warm.add_argument("--shard", metavar="I/N", type=_shard, default=(1, 1), help="the I-th of N parts, by hash slot")
-    warm.add_argument("--json", action="store_true", help="end with one line of JSON")
-    warm.set_defaults(command=_warm)
-    for command in (serve, demo, analyze, check, top, warm, *_without_configuration(commands)):
-        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-    return parser
+    return analyze, check, top
 
 
-def _without_configuration(
-    commands: argparse._SubParsersAction[_Parser],
-) -> tuple[argparse.ArgumentParser, ...]:
+def _without_configuration(commands: _Commands) -> tuple[argparse.ArgumentParser, ...]:
+    """The commands that concern the installed program only."""
     assets = commands.add_parser("assets", help="dashboards, rules and examples that come with the program")
     assets.add_argument("action", choices=("list", "export"), help="list them, or write them into DIRECTORY")
     assets.add_argument("directory", metavar="DIRECTORY", type=Path, nargs="?", help="where to, with export")
@@ -179,37 +193,6 @@ def _without_configuration(
 
 def _configured(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", metavar="FILE", type=Path, help="a YAML file; without it nothing is read")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError("must be a whole number, 0 or more")
-    return int(text)
-
-
-def _limit(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 100:
-        raise argparse.ArgumentTypeError("must be a whole number between 1 and 100")
-    return int(text)
-
-
-def _ops(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
-        raise argparse.ArgumentTypeError("must be a whole number between 1 and 1000000")
-    return int(text)
-
-
-def _some(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError("must be a whole number, 1 or more")
-    return int(text)
-
-
-def _shard(text: str) -> tuple[int, int]:
-    number, slash, count = text.partition("/")
-    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count) <= 16384):
-        raise argparse.ArgumentTypeError("must be I/N, such as 1/4, with I from 1 to N")
-    return int(number), int(count)
 
 
 def _load(options: argparse.Namespace) -> Config:

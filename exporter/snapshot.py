@@ -89,11 +89,10 @@ class HotKeys:
 
     def rates(self) -> dict[object, float]:
         """What is drawn over time: rates of keys as `(db, key)`, of groups as `(db, name)`, of the node as None."""
-        return {
-            None: self.accesses_per_second,
-            **{(one.db, one.group): one.rate for one in self.groups},
-            **{(one.db, one.key): one.rate for one in self.keys},
-        }
+        found: dict[object, float] = {None: self.accesses_per_second}
+        found |= {(one.db, one.group): one.rate for one in self.groups}
+        found |= {(one.db, one.key): one.rate for one in self.keys}
+        return found
 
 
 @dataclass(frozen=True, slots=True)
