@@ -11,10 +11,13 @@ import hypothesis
 import psutil
 import pytest
 
+from exporter.log import setup
+from exporter.redaction import forget_secrets
+from tests.loglines import Lines
 from tests.servers import FAILED, KINDS, Server, TlsFiles, make_tls, runs, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.servers import StartServer
 
@@ -99,3 +102,19 @@ def redis_server(start_server: StartServer) -> Server:
 def any_server(request: pytest.FixtureRequest, start_server: StartServer) -> Server:
     """A fresh server of every kind in turn."""
     return start_server(request.param)
+
+
+@pytest.fixture
+def start_logging(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Lines]]:
+    """A function that sets logging up; everything is undone afterwards."""
+    undo: list[Callable[[], None]] = []
+
+    def begin(level: str = "info", form: str | None = "json") -> Lines:
+        lines = Lines(capsys)
+        undo.append(setup(level, form, lines.counted.append))
+        return lines
+
+    yield begin
+    for step in reversed(undo):
+        step()
+    forget_secrets()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import subprocess
@@ -15,55 +14,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter import __version__
-from exporter.log import Changes, Throttle, carried, correlation, log, setup
-from exporter.redaction import forget_secrets, register_secret
+from exporter.log import carried, correlation, log, setup
+from exporter.redaction import register_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from tests.loglines import Lines
 
 CANARY = "c4n4ry-s3cr3t"
 
 
-class Lines:
-    """The lines that were logged, and the levels that were counted."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-        self.counted: list[str] = []
-
-    def text(self) -> str:
-        """What was written since the last look."""
-        return self._capsys.readouterr().err
-
-    def all(self) -> list[dict[str, Any]]:
-        """The same as objects, one for each line."""
-        return [json.loads(line) for line in self.text().splitlines()]
-
-    def one(self) -> dict[str, Any]:
-        """The only line since the last look."""
-        (line,) = self.all()
-        return line
-
-
-@pytest.fixture
-def start(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Lines]]:
-    """A function that sets logging up; everything is undone afterwards."""
-    undo: list[Callable[[], None]] = []
-
-    def begin(level: str = "info", form: str | None = "json") -> Lines:
-        lines = Lines(capsys)
-        undo.append(setup(level, form, lines.counted.append))
-        return lines
-
-    yield begin
-    for step in reversed(undo):
-        step()
-    forget_secrets()
-
-
-def test_a_line_is_one_json_object(start: Callable[..., Lines]) -> None:
+def test_a_line_is_one_json_object(start_logging: Callable[..., Lines]) -> None:
     """A line has time, severity, event, message, service and then its attributes, in this order."""
-    lines = start()
+    lines = start_logging()
     log.warning("sampling.refused", "MONITOR is refused", target="cache", addr="h:1", seconds=0.25, ok=True, why=None)
     line = lines.one()
 
@@ -82,14 +46,14 @@ def test_a_line_is_one_json_object(start: Callable[..., Lines]) -> None:
     ]
 
 
-def test_attributes_cannot_replace_or_break_the_line(start: Callable[..., Lines]) -> None:
+def test_attributes_cannot_replace_or_break_the_line(start_logging: Callable[..., Lines]) -> None:
     """Names that are taken get an underscore; line breaks, NaN, bytes and objects become text."""
 
     class Odd:
         def __str__(self) -> str:
             return "odd\nly"
 
-    lines = start()
+    lines = start_logging()
     attributes: dict[str, Any] = {"timestamp": 1, "service.name": 2, "odd": Odd(), "nan": float("nan"), "raw": b"\xff"}
     log.info("a.b", "x", **attributes, many=list(range(1000)), lone="\udc80")
     line = lines.one()
@@ -100,17 +64,17 @@ def test_attributes_cannot_replace_or_break_the_line(start: Callable[..., Lines]
     assert line["lone"] == "\udc80"
 
 
-def test_braces_are_no_template(start: Callable[..., Lines]) -> None:
+def test_braces_are_no_template(start_logging: Callable[..., Lines]) -> None:
     """Key names hold braces, and neither a message nor an attribute is formatted with them."""
-    lines = start()
+    lines = start_logging()
     log.info("a.b", "cart {user} {0} {", key="{user1000}.cart", user="x")
 
     assert lines.one()["message"] == "cart {user} {0} {"
 
 
-def test_levels(start: Callable[..., Lines]) -> None:
+def test_levels(start_logging: Callable[..., Lines]) -> None:
     """Only the configured level and what is more severe is written and counted."""
-    lines = start("warning")
+    lines = start_logging("warning")
     log.debug("a.b", "x")
     log.info("a.b", "x")
     log.warning("a.b", "x")
@@ -120,10 +84,10 @@ def test_levels(start: Callable[..., Lines]) -> None:
     assert lines.counted == ["warning", "error"]
 
 
-def test_a_second_setup_replaces_the_first(start: Callable[..., Lines]) -> None:
+def test_a_second_setup_replaces_the_first(start_logging: Callable[..., Lines]) -> None:
     """After a reload each event is still one line."""
-    start("error")
-    lines = start("info")
+    start_logging("error")
+    lines = start_logging("info")
     log.info("a.b", "x")
 
     assert len(lines.all()) == 1
@@ -136,10 +100,10 @@ def failing(secret: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
-def test_a_failure_tells_type_and_text_but_no_variables(start: Callable[..., Lines], form: str) -> None:
+def test_a_failure_tells_type_and_text_but_no_variables(start_logging: Callable[..., Lines], form: str) -> None:
     """Without debug there is no traceback; with it there is one, and it holds no local variable."""
     for level in ("info", "debug"):
-        lines = start(level, form)
+        lines = start_logging(level, form)
         try:
             failing(CANARY)
         except ValueError as error:
@@ -153,10 +117,10 @@ def test_a_failure_tells_type_and_text_but_no_variables(start: Callable[..., Lin
         assert ("in failing" in text) == (level == "debug")
 
 
-def test_secrets_are_taken_out_of_everything(start: Callable[..., Lines]) -> None:
+def test_secrets_are_taken_out_of_everything(start_logging: Callable[..., Lines]) -> None:
     """A registered secret, or one that can be recognised, is in no part of any line."""
     register_secret(CANARY)
-    lines = start("debug")
+    lines = start_logging("debug")
     other = "0th3r-p4ss"
     log.info("a.b", f"message {CANARY}", plain=CANARY, inside=[CANARY, {"k": CANARY}], raw=CANARY.encode())
     log.info("a.b", "x", password=other, url=f"redis://:{other}@h", command=f'"AUTH" "{other}"', api_token=other)
@@ -177,9 +141,9 @@ def test_nothing_is_printed_before_setup() -> None:
     assert (done.stdout, done.stderr) == (b"", b"")
 
 
-def test_libraries_take_the_same_way(start: Callable[..., Lines]) -> None:
+def test_libraries_take_the_same_way(start_logging: Callable[..., Lines]) -> None:
     """What goes through `logging` becomes a line with the logger's name; chatter of known libraries does not."""
-    lines = start("debug")
+    lines = start_logging("debug")
     logging.getLogger("something.else").info("%s of {x}", "value")
     logging.getLogger("apscheduler.executors.default").info("Running job")
     logging.getLogger("uvicorn.error").info("Started server process")
@@ -194,9 +158,9 @@ def test_libraries_take_the_same_way(start: Callable[..., Lines]) -> None:
     ]
 
 
-def test_an_exception_of_a_library_is_logged(start: Callable[..., Lines]) -> None:
+def test_an_exception_of_a_library_is_logged(start_logging: Callable[..., Lines]) -> None:
     """`logging.exception` brings type and text."""
-    lines = start()
+    lines = start_logging()
     try:
         failing(CANARY)
     except ValueError:
@@ -206,9 +170,9 @@ def test_an_exception_of_a_library_is_logged(start: Callable[..., Lines]) -> Non
     assert (line["exception.type"], line["exception.message"]) == ("ValueError", "cannot use redis://***@host")
 
 
-def test_warnings_become_lines(start: Callable[..., Lines]) -> None:
+def test_warnings_become_lines(start_logging: Callable[..., Lines]) -> None:
     """Python's warnings do not write to standard error by themselves."""
-    lines = start()
+    lines = start_logging()
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         logging.captureWarnings(capture=False)
@@ -220,9 +184,9 @@ def test_warnings_become_lines(start: Callable[..., Lines]) -> None:
     assert "old thing" in line["message"]
 
 
-def test_a_thread_that_nobody_guards_is_heard(start: Callable[..., Lines]) -> None:
+def test_a_thread_that_nobody_guards_is_heard(start_logging: Callable[..., Lines]) -> None:
     """An exception that ends a thread is a line and not a traceback."""
-    lines = start()
+    lines = start_logging()
     thread = threading.Thread(target=failing, args=(CANARY,), name="lost")
     thread.start()
     thread.join()
@@ -231,14 +195,14 @@ def test_a_thread_that_nobody_guards_is_heard(start: Callable[..., Lines]) -> No
     assert (line["event"], line["thread"], line["exception.type"]) == ("thread.failed", "lost", "ValueError")
 
 
-def test_logging_never_fails(start: Callable[..., Lines], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logging_never_fails(start_logging: Callable[..., Lines], monkeypatch: pytest.MonkeyPatch) -> None:
     """A closed standard error, a value without a text, a counter that raises: the caller notices nothing."""
 
     class Broken:
         def __str__(self) -> str:
             raise RuntimeError(CANARY)
 
-    lines = start()
+    lines = start_logging()
     log.info("a.b", "x", broken=Broken())
     assert lines.text() == ""
     monkeypatch.setattr(sys, "stderr", None)
@@ -252,7 +216,7 @@ def test_logging_never_fails(start: Callable[..., Lines], monkeypatch: pytest.Mo
     undo()
 
 
-def test_a_line_logged_while_another_is_written_is_dropped(start: Callable[..., Lines]) -> None:
+def test_a_line_logged_while_another_is_written_is_dropped(start_logging: Callable[..., Lines]) -> None:
     """A destructor that logs in the middle of a line neither hangs nor raises."""
 
     class Talkative:
@@ -260,7 +224,7 @@ def test_a_line_logged_while_another_is_written_is_dropped(start: Callable[..., 
             log.info("inner.line", "x")
             return "outer"
 
-    lines = start()
+    lines = start_logging()
     log.info("outer.line", "x", value=Talkative())
 
     assert lines.one()["event"] == "outer.line"
@@ -269,9 +233,9 @@ def test_a_line_logged_while_another_is_written_is_dropped(start: Callable[..., 
 class TestConsole:
     """The readable form."""
 
-    def test_a_line(self, start: Callable[..., Lines]) -> None:
+    def test_a_line(self, start_logging: Callable[..., Lines]) -> None:
         """Time, level, sentence, attributes and the event; values with blanks in quotes."""
-        lines = start(form="console")
+        lines = start_logging(form="console")
         log.warning("sampling.refused", "MONITOR is refused", target="cache", why="no permission", n=3)
 
         assert re.fullmatch(
@@ -280,9 +244,9 @@ class TestConsole:
             lines.text(),
         )
 
-    def test_nothing_can_move_the_cursor(self, start: Callable[..., Lines]) -> None:
+    def test_nothing_can_move_the_cursor(self, start_logging: Callable[..., Lines]) -> None:
         """Control characters are escaped: one event stays one line, and a key cannot colour the terminal."""
-        lines = start(form="console")
+        lines = start_logging(form="console")
         log.warning("a.b", "x\n12:00:00 ERROR forged", key="\x1b[2J\r\u202e", empty="")
         text = lines.text()
 
@@ -292,19 +256,19 @@ class TestConsole:
         assert 'empty=""' in text
 
     def test_is_the_default_on_a_terminal_only(
-        self, start: Callable[..., Lines], monkeypatch: pytest.MonkeyPatch
+        self, start_logging: Callable[..., Lines], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Without a format, a terminal gets console lines with colours, a pipe gets JSON."""
-        lines = start(form=None)
+        lines = start_logging(form=None)
         log.info("a.b", "x")
         assert lines.one()["event"] == "a.b"
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
         monkeypatch.delenv("NO_COLOR", raising=False)
-        lines = start(form=None)
+        lines = start_logging(form=None)
         log.info("a.b", "x")
         assert "\x1b[32mINFO" in lines.text()
         monkeypatch.setenv("NO_COLOR", "1")
-        lines = start(form=None)
+        lines = start_logging(form=None)
         log.info("a.b", "x")
         assert "\x1b" not in lines.text()
 
@@ -312,9 +276,9 @@ class TestConsole:
 class TestCorrelation:
     """One id on all lines of one unit of work."""
 
-    def test_inside_and_outside(self, start: Callable[..., Lines]) -> None:
+    def test_inside_and_outside(self, start_logging: Callable[..., Lines]) -> None:
         """Every line inside has the id, nested ones their own, and outside there is none."""
-        lines = start()
+        lines = start_logging()
         log.info("a.b", "x")
         with correlation() as outer:
             log.info("a.b", "x")
@@ -326,9 +290,9 @@ class TestCorrelation:
         assert inner == "given"
         assert [line.get("correlation_id") for line in lines.all()] == [None, outer, "given", outer]
 
-    def test_is_carried_into_threads(self, start: Callable[..., Lines]) -> None:
+    def test_is_carried_into_threads(self, start_logging: Callable[..., Lines]) -> None:
         """Every line of a run has the id of the run in whatever thread it is logged, also many at once."""
-        lines = start()
+        lines = start_logging()
         barrier = threading.Barrier(4)
 
         def work(number: int) -> int:
@@ -356,57 +320,3 @@ class TestCorrelation:
         with correlation("a"):
             carried(lambda: seen.append("ran"))()
         assert seen == ["ran"]
-
-
-class TestRepetition:
-    """States are logged when they change, errors once a minute."""
-
-    def test_changes(self) -> None:
-        """A state is new the first time, when it differs, and when it comes back."""
-        changes = Changes()
-
-        assert [changes.changed("a", state) for state in ("x", "x", "y", "y", "x", None, None)] == [
-            True, False, True, False, True, True, False,
-        ]  # fmt: skip
-        assert changes.changed("b", "x")
-
-    def test_changes_are_bounded(self) -> None:
-        """The longest unused keys are forgotten."""
-        changes = Changes()
-        for number in range(3000):
-            changes.changed(number, 1)
-
-        assert changes.changed(0, 1)
-        assert not changes.changed(2999, 1)
-
-    def test_throttle(self, start: Callable[..., Lines]) -> None:
-        """One line a minute and key, with the number of those that were left out."""
-        lines, now = start(), [0.0]
-        throttle = Throttle(60, clock=lambda: now[0])
-        for second in range(130):
-            now[0] = float(second)
-            throttle.warning("a", "a.b", "x")
-            if second < 2:
-                throttle.failure("b", "b.c", "y", ValueError("z"))
-        found = [(line["event"], line.get("suppressed")) for line in lines.all()]
-
-        assert found == [("a.b", None), ("b.c", None), ("a.b", 59), ("a.b", 59)]
-
-    def test_a_cleared_key_is_logged_at_once(self, start: Callable[..., Lines]) -> None:
-        """After a recovery the next error is news."""
-        lines = start()
-        throttle = Throttle(60, clock=lambda: 0.0)
-        throttle.warning("a", "a.b", "x")
-        throttle.clear("a")
-        throttle.warning("a", "a.b", "x")
-
-        assert len(lines.all()) == 2
-
-    def test_throttle_is_bounded(self, start: Callable[..., Lines]) -> None:
-        """Many different keys do not fill the memory."""
-        start("error")
-        throttle = Throttle(60, clock=lambda: 0.0)
-        for number in range(3000):
-            throttle.warning(number, "a.b", "x")
-
-        assert len(throttle._seen) == 1000
