@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import ssl
-import threading
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +14,12 @@ from exporter.config import Target
 from exporter.errors import DownReason, NodeError, TlsReason
 from exporter.topology import topology_of
 from tests.authority import DAY, Authority, until
+from tests.listener import Listener
 from tests.servers import free_port
 from tests.test_cli import cli
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
     from exporter.link import Link
@@ -180,7 +179,7 @@ def test_revoked_by_rotation(deployment: Deployment) -> None:
     assert refused.value.tls is TlsReason.UNKNOWN_CA
 
 
-class Impostor:
+class Impostor(Listener):
     """Somebody on the path: shakes hands with a certificate of its own, and remembers every byte that it is told."""
 
     def __init__(self, certificate: tuple[Path, Path] | None) -> None:
@@ -189,36 +188,21 @@ class Impostor:
         if self._context and certificate:
             self._context.load_cert_chain(*certificate)
             self._context.sni_callback = lambda _sock, name, _context: self.names.append(name)
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listening.getsockname()[1]
         self.heard = b""
         self.seen = 0
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+        super().__init__()
 
-    def close(self) -> None:
-        """End it."""
-        with suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        self._thread.join(5)
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                plain, _ = self._listening.accept()
-            except OSError:
-                return
-            self.seen += 1
-            plain.settimeout(2)
-            with suppress(OSError), plain:
-                if self._context is None:
-                    self.heard += plain.recv(65536)
-                    plain.sendall(b"-ERR what?\r\n")
-                    continue
-                with self._context.wrap_socket(plain, server_side=True) as secured:
-                    while data := secured.recv(65536):
-                        self.heard += data
+    def meet(self, plain: socket.socket) -> None:
+        """Shake hands where there is a certificate, and listen to the end."""
+        self.seen += 1
+        plain.settimeout(2)
+        if self._context is None:
+            self.heard += plain.recv(65536)
+            plain.sendall(b"-ERR what?\r\n")
+            return
+        with self._context.wrap_socket(plain, server_side=True) as secured:
+            while data := secured.recv(65536):
+                self.heard += data
 
 
 def test_an_impostor_hears_nothing(deployment: Deployment) -> None:

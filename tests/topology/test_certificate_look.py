@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
 import ssl
-import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,40 +13,28 @@ from exporter.link import OwnTraffic
 from exporter.snapshot import Certificates, Node
 from exporter.topology.certificates import LOOK_SECONDS, CertificateLook
 from tests.authority import DAY, Authority, until
+from tests.listener import Listener
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
     from pathlib import Path
 
 
-class Server:
+class Server(Listener):
     """Shakes hands with whoever comes, by the certificate of the moment, and waits for them to leave."""
 
     def __init__(self, pair: tuple[Path, Path]) -> None:
         self.pair = pair
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listening.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+        super().__init__()
 
-    def close(self) -> None:
-        """End it."""
-        with suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        self._thread.join(5)
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                plain, _ = self._listening.accept()
-            except OSError:
-                return
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*self.pair)
-            plain.settimeout(5)
-            with suppress(OSError), plain, context.wrap_socket(plain, server_side=True) as secured:
-                secured.recv(1)
+    def meet(self, plain: socket.socket) -> None:
+        """Shake hands."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.pair)
+        plain.settimeout(5)
+        with context.wrap_socket(plain, server_side=True) as secured:
+            secured.recv(1)
 
 
 class Case:
