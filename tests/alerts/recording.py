@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.alerts.promtool import committed
 from tests.load import Load
+from tests.meanwhile import meanwhile
 from tests.program import Exporter
 from tests.scenarios import zipf_only
 from tests.servers import ROOT, Server, free_port, program, wait_for
@@ -94,13 +95,8 @@ def traffic(server: Server, act: Callable[[redis.Redis, random.Random], Any]) ->
         while not stop.wait(0.005):
             act(client, rng)
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    with meanwhile(work, stop):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def cached(client: redis.Redis, rng: random.Random) -> None:

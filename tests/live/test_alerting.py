@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.alerts.pipeline import pipeline
+from tests.meanwhile import meanwhile
 from tests.servers import free_port, wait_for
 
 if TYPE_CHECKING:
@@ -54,13 +55,8 @@ def hot_key(server: Server, key: str) -> Iterator[None]:
         while not stop.wait(0.01):
             client.get(key)
 
-    thread = threading.Thread(target=read)
-    thread.start()
-    try:
+    with meanwhile(read, stop):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 @pytest.mark.timeout(240)

@@ -15,6 +15,7 @@ from redis.cluster import ClusterNode, RedisCluster
 from redis.retry import Retry
 
 from tests.clusters import Cluster
+from tests.meanwhile import meanwhile
 from tests.servers import wait_for
 
 if TYPE_CHECKING:
@@ -53,13 +54,8 @@ def traffic(cluster: Cluster) -> Iterator[None]:
         if client is not None:
             client.close()
 
-    thread = threading.Thread(target=load)
-    thread.start()
-    try:
+    with meanwhile(load, stop):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def config(cluster: Cluster, seeds: int = 1) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from exporter.warming.goals import goal_of
 from exporter.warming.items import Outcome, Reason
 from exporter.warming.progress import Progress, Report
 from exporter.warming.runner import Request, Runner
+from tests.meanwhile import meanwhile
 from tests.servers import KINDS
 from tests.warming.adversary import adversary
 
@@ -167,13 +168,8 @@ def load_on(server: Server) -> Iterator[None]:
                     pipe.get("other")
                 pipe.execute()
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    with meanwhile(work, stop):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def test_without_the_whole_stream_nothing_is_written(

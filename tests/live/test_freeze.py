@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.live.test_faults import sampled
+from tests.meanwhile import meanwhile
 from tests.servers import ROOT, dies_with_us, program, wait_for
 
 if TYPE_CHECKING:
@@ -195,13 +196,8 @@ def paced(server: Server) -> Iterator[None]:
                 pipe.get(f"key:{n:012}")
             pipe.execute()
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    with meanwhile(work, ended):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 @pytest.mark.parametrize("limit", [0, 8 * MEBIBYTE])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from tests.meanwhile import meanwhile
 from tests.servers import wait_for
 
 if TYPE_CHECKING:
@@ -45,13 +46,8 @@ def background(server: Server, ops: int, keys: int = 1000, *, even: bool = False
             sent = max(sent, due)
             pipe.execute()
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    with meanwhile(work, stop):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def test_small_traffic_is_exact(any_server: Server, start_exporter: StartExporter) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from tests.meanwhile import meanwhile
 from tests.servers import wait_for
 
 if TYPE_CHECKING:
@@ -48,13 +49,8 @@ def traffic(server: Server) -> Iterator[None]:
     def server_client() -> redis.Redis:
         return redis.Redis(port=server.port, password=server.password or None, socket_timeout=1)
 
-    thread = threading.Thread(target=load)
-    thread.start()
-    try:
+    with meanwhile(load, stop):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def by(exporter: Exporter, family: str, label: str) -> dict[str, float]:

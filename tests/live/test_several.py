@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.meanwhile import meanwhile
 from tests.proxies import Proxy
 from tests.sentinels import MASTER, Group
 from tests.servers import wait_for
@@ -31,13 +32,8 @@ def traffic(server: Server) -> Iterator[None]:
             client.get("read:key")
             client.set("written:key", "value")
 
-    thread = threading.Thread(target=load)
-    thread.start()
-    try:
+    with meanwhile(load, stop):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def sources(exporter: Exporter) -> dict[str, str]:

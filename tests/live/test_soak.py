@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from tests.meanwhile import meanwhile
 from tests.servers import wait_for
 
 if TYPE_CHECKING:
@@ -48,13 +49,8 @@ def load(server: Server, ops: int) -> Iterator[None]:
                         answered += reply.count(b"$-1\r\n")
             stop.wait(0.1)
 
-    thread = threading.Thread(target=send)
-    thread.start()
-    try:
+    with meanwhile(send, stop):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def kill_clients(server: Server, _: random.Random) -> None:

@@ -13,6 +13,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tests.meanwhile import meanwhile
 from tests.servers import ROOT, dies_with_us, wait_for
 
 if TYPE_CHECKING:
@@ -33,13 +34,8 @@ def traffic(server: Server) -> Iterator[None]:
                 client.get("hot")
             client.get("session:5ecret")
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    with meanwhile(work, ended):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def top(*arguments: str, url: str = "") -> subprocess.CompletedProcess[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.warming import hotset
+from tests.meanwhile import meanwhile
 from tests.servers import wait_for
 
 if TYPE_CHECKING:
@@ -65,13 +66,8 @@ def readers(server: Server, keys: list[str], pause: float = 0.002, misses: list[
                 if client.get(key) is None and misses is not None:
                     misses.append(1)
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    with meanwhile(work, stop):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def test_start_flush_and_what_is_shown(redis_server: Server, start_exporter: StartExporter, tmp_path: Path) -> None:
