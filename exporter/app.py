@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 PROGRAM = "hotkey-exporter"
 GUESTS_SECONDS = 10.0
+"""How often guests that nobody asks for any more are looked for."""
 GARBAGE_OBJECTS = 20_000
 """New objects between two searches for cycles. A window makes tens of thousands of tuples a second, none in a cycle."""
-"""How often guests that nobody asks for any more are looked for."""
 
 
 class App:
