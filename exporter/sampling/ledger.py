@@ -9,19 +9,20 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 from heapq import nlargest
-from itertools import islice
+from itertools import compress, islice
 from math import inf
 from typing import TYPE_CHECKING
 
 from exporter.sampling.stratum import STEPS, largest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from exporter.sampling.stratum import DbKey, Stratum
 
 _WIDE = 2.0**50  # larger fourth moments are kept aside: 600 of them would not fit in 64 bits
 _MOST_HOT = 4096  # slots that are remembered as large
+_NONE = -1  # no slot
 _UNNAMED = 0  # the group of keys that have not been named yet
 
 
@@ -57,8 +58,11 @@ class Ledger:
         self._fourths = array("q")
         self._wide: dict[int, int] = {}
         self._writes = array("d")
-        # Slot: covered, lone, seen, unseen. Most windows have no floors, no strata of one piece and no slow server.
-        self._rare: dict[int, list[float]] = {}
+        # Most windows have no floors, no strata of one piece and no slow server: these columns grow when they are used.
+        self._covered = array("d")
+        self._lone = array("d")
+        self._seen = array("d")
+        self._unseen = array("d")
         self._least = 0.0  # the last of the top, as a hint where to look next time
         # Every slot with more than `_bound` is in `_hot`, so that rankings need not look at all keys.
         self._hot: set[int] = set()
@@ -84,7 +88,8 @@ class Ledger:
 
     def sums(self, slot: int) -> Sums:
         """Return what the window holds of one key."""
-        covered, lone, seen, unseen = self._rare.get(slot, (0.0, 0.0, 0.0, 0.0))
+        rare = (self._covered, self._lone, self._seen, self._unseen)
+        covered, lone, seen, unseen = (column[slot] if slot < len(column) else 0.0 for column in rare)
         fourth = (self._fourths[slot] + self._wide.get(slot, 0)) / STEPS
         writes = self._writes[slot] / STEPS
         return Sums(self._amounts[slot], self._variances[slot], fourth, writes, covered, lone, int(seen), unseen)
@@ -93,20 +98,12 @@ class Ledger:
 
     def enter(self, stratum: Stratum, keys: list[DbKey], max_keys: int) -> None:
         """Add a stratum: its largest `max_keys` entries, and of new keys no more than part of the room that is left."""
-        rows: Sequence[int] = range(len(keys))
-        if len(rows) > max_keys:
-            rows = largest(stratum.amounts, rows, max_keys)
-        room = self._max_keys - len(self)
-        # Shares of what is left, so that a flood cannot blind the window to the next hot key.
-        room = min(room, 1 + room // (4 if 4 * room > self._max_keys else 16))
-        if len(rows) > room:
-            new = [row for row in rows if keys[row][1] not in self._slots.get(keys[row][0], ())]
-            if len(new) > room:
-                rows = sorted({*rows} - {*new} | {*largest(stratum.amounts, new, room)})
-        if len(rows) < len(keys):
-            stratum.keep(rows)
-            keys = [keys[row] for row in rows]
-        slots = self._assign(keys)
+        slots = self._find(keys)
+        kept = self._chosen(stratum, slots, max_keys)
+        if not all(kept):
+            stratum.keep(kept)
+            keys, slots = list(compress(keys, kept)), list(compress(slots, kept))
+        self._allot(keys, slots)
         stratum.slots = array("H" if len(self._keys) <= 65536 else "I", slots)
         if stratum.exact:
             self._enter_exact(stratum)
@@ -114,20 +111,43 @@ class Ledger:
             self._enter_sample(stratum)
         self._mark(stratum, 1)
 
-    def _assign(self, keys: list[DbKey]) -> list[int]:
-        """Find or make the slots of keys."""
+    def _chosen(self, stratum: Stratum, slots: list[int], max_keys: int) -> bytearray:
+        """Choose the entries that there is room for: 1 for each that is kept, 0 for each that goes."""
+        kept = bytearray(b"\1") * len(slots)
+        rows: Sequence[int] = range(len(slots))
+        if len(slots) > max_keys:
+            rows = largest(stratum.amounts, rows, max_keys)
+            kept = bytearray(len(slots))
+            for row in rows:
+                kept[row] = 1
+        room = self._max_keys - len(self)
+        # Shares of what is left, so that a flood cannot blind the window to the next hot key.
+        room = min(room, 1 + room // (4 if 4 * room > self._max_keys else 16))
+        if len(rows) > room:
+            new = [row for row in rows if slots[row] == _NONE]
+            for row in set(new).difference(largest(stratum.amounts, new, room)):
+                kept[row] = 0
+        return kept
+
+    def _find(self, keys: list[DbKey]) -> list[int]:
+        """Find the slots of keys, _NONE for those that have none."""
         slots, current, known = [], -1, {}
         for db, key in keys:
             if db != current:
-                current, known = db, self._slots.setdefault(db, {})
-            slot = known.get(key)
-            if slot is None:
-                slot = known[key] = self._free.pop() if self._free else self._grow()
-                self._keys[slot], self._dbs[slot] = key, db
-                if self._name_of is not None:
-                    self._unnamed.add(slot)
-            slots.append(slot)
+                current, known = db, self._slots.get(db, {})
+            slots.append(known.get(key, _NONE))
         return slots
+
+    def _allot(self, keys: list[DbKey], slots: list[int]) -> None:
+        """Fill in slots for the keys that have none."""
+        for row, slot in enumerate(slots):
+            if slot == _NONE:
+                db, key = keys[row]
+                new = slots[row] = self._free.pop() if self._free else self._grow()
+                self._slots.setdefault(db, {})[key] = new
+                self._keys[new], self._dbs[new] = key, db
+                if self._name_of is not None:
+                    self._unnamed.add(new)
 
     def _grow(self) -> int:
         self._keys.append(None)
@@ -206,15 +226,28 @@ class Ledger:
 
     def _mark(self, stratum: Stratum, sign: int) -> None:
         """Keep what only some windows need: floors, strata of one piece, and of a server that we slow down."""
-        if not stratum.floor and not stratum.alone and not stratum.unseen:
-            return
-        weight = stratum.alone * stratum.extent
-        for slot, amount in zip(stratum.slots, stratum.amounts, strict=True):
-            marks = self._rare.setdefault(slot, [0.0, 0.0, 0.0, 0.0])
-            marks[0] += sign * stratum.floor
-            marks[1] += sign * weight * amount
-            marks[2] += sign * bool(weight)
-            marks[3] += sign * stratum.unseen * amount
+        if stratum.floor:
+            covered, amount = self._reaching(self._covered), sign * stratum.floor
+            for slot in stratum.slots:
+                covered[slot] += amount
+        if stratum.alone:
+            lone, seen, weight = (
+                self._reaching(self._lone),
+                self._reaching(self._seen),
+                sign * stratum.alone * stratum.extent,
+            )
+            for slot, amount in zip(stratum.slots, stratum.amounts, strict=True):
+                lone[slot] += weight * amount
+                seen[slot] += sign
+        if stratum.unseen:
+            unseen, weight = self._reaching(self._unseen), sign * stratum.unseen
+            for slot, amount in zip(stratum.slots, stratum.amounts, strict=True):
+                unseen[slot] += weight * amount
+
+    def _reaching(self, column: array[float]) -> array[float]:
+        """Make a rare column as long as there are slots."""
+        column.frombytes(bytes(column.itemsize * (len(self._keys) - len(column))))
+        return column
 
     def _release(self, slot: int) -> None:
         key = self._keys[slot]
@@ -229,8 +262,10 @@ class Ledger:
         self._groups[slot] = _UNNAMED
         self._unnamed.discard(slot)
         self._wide.pop(slot, None)
-        self._rare.pop(slot, None)
-        self._variances[slot] = 0.0  # squares of huge amounts may leave a last bit behind
+        # Squares and products of huge amounts may leave a last bit behind.
+        for column in (self._variances, self._covered, self._lone, self._seen, self._unseen):
+            if slot < len(column):
+                column[slot] = 0.0
 
     # --- rankings ---------------------------------------------------------------------------------------------------
 
@@ -239,7 +274,7 @@ class Ledger:
         found = self.above(0.75 * self._least)
         if len(found) < limit:
             found = self.above(0.0)
-        found = largest_first([(slot, self._amounts[slot]) for slot in found], limit)
+        found = largest_first({slot: self._amounts[slot] for slot in found}, limit)
         self._least = self._amounts[found[-1]] if found and len(found) == limit else 0.0
         return found
 
@@ -257,12 +292,17 @@ class Ledger:
         if least >= self._bound and len(self._hot) <= 2 * _MOST_HOT:
             self._hot = {slot for slot in self._hot if amounts[slot] > self._bound}
             return sorted(slot for slot in self._hot if amounts[slot] > least)
-        found = [slot for slot, amount in enumerate(amounts) if amount > least / 2]
-        if len(found) <= _MOST_HOT:
-            self._hot, self._bound = set(found), least / 2
+        near = [slot for slot, amount in enumerate(amounts) if amount > least / 2]
+        found = [slot for slot in near if amounts[slot] > least]
+        if len(near) <= _MOST_HOT:
+            self._hot, self._bound = set(near), least / 2
+        elif len(found) <= _MOST_HOT:
+            # Many keys are about as hot: then the bound is as low as the number that is remembered allows.
+            self._bound = sorted((amounts[slot] for slot in near), reverse=True)[_MOST_HOT]
+            self._hot = {slot for slot in near if amounts[slot] > self._bound}
         elif len(self._hot) > _MOST_HOT:
             self._hot, self._bound = set(), inf
-        return [slot for slot in found if amounts[slot] > least]
+        return found
 
     # --- groups -----------------------------------------------------------------------------------------------------
 
@@ -296,10 +336,9 @@ class Ledger:
         self._group_numbers, self._group_sums = numbers, [0.0, *live.values()]
 
 
-def largest_first(amounts: Iterable[tuple[int, float]], limit: int) -> list[int]:
+def largest_first(amounts: Mapping[int, float], limit: int) -> list[int]:
     """Choose the slots with the largest amounts, largest first; among equals at the end the older slots stay."""
-    amounts = list(amounts)
-    least = min(nlargest(limit, [amount for _, amount in amounts]), default=0.0)
-    above = sorted((-amount, slot) for slot, amount in amounts if amount > least)
-    equal = islice((slot for slot, amount in amounts if amount == least > 0.0), max(0, limit - len(above)))
+    least = min(nlargest(limit, amounts.values()), default=0.0)
+    above = sorted((-amount, slot) for slot, amount in amounts.items() if amount > least)
+    equal = islice((slot for slot, amount in amounts.items() if amount == least > 0.0), max(0, limit - len(above)))
     return [slot for _, slot in above][:limit] + list(equal)

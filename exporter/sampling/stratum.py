@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, field
-from heapq import nlargest
-from math import ceil
+from itertools import compress, islice
+from math import ceil, inf
+from operator import not_
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -93,19 +94,22 @@ class Stratum:
     shapes: array[int] = field(default_factory=lambda: array("B"))
     slots: array[int] = field(default_factory=lambda: array("H"))
 
-    def keep(self, rows: Sequence[int]) -> None:
-        """Drop every entry but `rows`, and remember the largest amount that goes."""
-        kept = set(rows)
-        self.floor = max(self.floor, *(float(a) for row, a in enumerate(self.amounts) if row not in kept))
+    def keep(self, kept: bytearray) -> None:
+        """Drop every entry whose byte in `kept` is 0, and remember the largest amount that goes."""
+        self.floor = max(self.floor, *map(float, compress(self.amounts, map(not_, kept))))
         for name in ("amounts", "writes", "variances", "shapes"):
             column = getattr(self, name)
             if column:
-                setattr(self, name, array(column.typecode, [column[row] for row in rows]))
+                setattr(self, name, array(column.typecode, compress(column, kept)))
 
 
-def largest(amounts: Sequence[float], rows: Iterable[int], limit: int) -> list[int]:
-    """Choose the `limit` of `rows` with the largest amounts; they come in ascending order of rows."""
-    return sorted(nlargest(limit, rows, key=amounts.__getitem__))
+def largest(amounts: Sequence[float], rows: Sequence[int], limit: int) -> list[int]:
+    """Choose the `limit` of `rows` with the largest amounts; among equals at the end the first ones."""
+    if len(rows) <= limit:
+        return list(rows)
+    least = sorted((amounts[row] for row in rows), reverse=True)[limit - 1] if limit > 0 else inf
+    found = [row for row in rows if amounts[row] > least]
+    return found + list(islice((row for row in rows if amounts[row] == least), max(0, limit - len(found))))
 
 
 class OpenSecond:

@@ -216,7 +216,7 @@ class Window:
         among many hot ones would not be seen otherwise. The open second is left out: its end is never far.
         """
         risen = self._risen(seconds, limit // 3)
-        others = largest_first(self._recent_amounts(seconds).items(), limit)
+        others = largest_first(self._recent_amounts(seconds), limit)
         slots = [*risen, *(slot for slot in others if slot not in risen)]
         return [self._estimate(slot) for slot in slots[:limit]]
 
@@ -237,7 +237,7 @@ class Window:
                 more = amount - (self._ledger.amount(slot) - amount) * span / before
                 if more > _SURE_RISE * sqrt((amount + worth) * worth):
                     surplus[slot] = more
-        return largest_first(surplus.items(), limit)
+        return largest_first(surplus, limit)
 
     def _recent_strata(self, seconds: int) -> list[Stratum]:
         start = (self._end or 0) - seconds

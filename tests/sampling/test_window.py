@@ -285,7 +285,7 @@ def test_any_sequence_of_pieces(
     for column in (ledger._amounts, ledger._variances, ledger._writes, ledger._fourths, ledger._group_sums):
         assert not any(column)
     assert not ledger._wide
-    assert not ledger._rare
+    assert not any((*ledger._covered, *ledger._lone, *ledger._seen, *ledger._unseen))
     assert not ledger._slots
 
 
