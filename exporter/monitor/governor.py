@@ -145,10 +145,10 @@ class Governor:
         """Allow nothing, because of what others know about the node; None lifts that. For any thread."""
         self.barred = reason
 
-    @property
-    def load(self) -> float:
-        """The commands per second that are expected; infinite before anything is known."""
-        return max(self._average.events, self._last.events) if self._average and self._last else float("inf")
+    def demand(self, status: NodeStatus | None) -> float:
+        """The commands per second that are expected; none of a node that cannot be read now."""
+        load = self._expected(status)
+        return load.events if load is not None else 0.0
 
     def joined_budget(self, status: NodeStatus | None) -> tuple[Load, float]:
         """What a stream may be for its slices to go on joining, and the largest line (bytes) that it may hold.

@@ -1,8 +1,9 @@
 """How nodes share what this process may read in all: demands in, events per second for each node out.
 
-`sampling.total_events_per_second` is shared by need and max-min fair (nobody gets more while a smaller demand is not
-met): first a tenth of it, so that no node is blind; then nodes that have keys over the threshold; then the others. What
-nobody needs is spread evenly, as room to grow.
+A tenth of `sampling.total_events_per_second` goes to all nodes alike, whether they need it or not: so no node is blind,
+and small ones have room to grow, since the rate of a few events is never steady. The rest is shared by need and max-min
+fair (nobody gets more while a smaller demand is not met): first among the nodes that have keys over the threshold, then
+among the others. What nobody needs is spread evenly.
 """
 
 from __future__ import annotations
@@ -35,10 +36,11 @@ def shares(total: float, demands: Mapping[Node, Demand]) -> dict[Node, float]:
     if not demands:
         return given
     wanted = {node: min(demand.events, demand.most) for node, demand in demands.items()}
-    left = total - _fill(given, wanted, demands, total * _BASE)
+    room = {node: demand.most for node, demand in demands.items()}
+    left = total - _fill(given, room, demands, total * _BASE)
     left -= _fill(given, wanted, [node for node, demand in demands.items() if demand.hot], left)
     left -= _fill(given, wanted, demands, left)
-    _fill(given, {node: demand.most for node, demand in demands.items()}, demands, left)
+    _fill(given, room, demands, left)
     return given
 
 

@@ -130,11 +130,11 @@ class Sampler:
         """What the governor allows, within this node's share of what we may read in all, unless it is switched off."""
         if self._safety.switch.is_off(self.node.target, time.monotonic()):
             return Skip(SkipReason.OFF, SWITCHED_OFF_WAIT_SECONDS)
-        hot = self._board.latest(self.node, HotKeys)
+        hot, status = self._board.latest(self.node, HotKeys), self._board.latest(self.node, NodeStatus)
         most = float(self._settings.events_per_second)
-        demand = Demand(self._governor.load, most, hot=hot is not None and hot.over_threshold > 0)
+        demand = Demand(self._governor.demand(status), most, hot=hot is not None and hot.over_threshold > 0)
         self._governor.allow(self._safety.budget.share(self.node, demand, time.monotonic()))
-        return self._governor.plan(self._board.latest(self.node, NodeStatus))
+        return self._governor.plan(status)
 
     def _gap(self, plan: Plan) -> float:
         """Random gaps (exponential): a fixed rhythm is badly wrong on traffic that has one too."""

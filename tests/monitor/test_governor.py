@@ -189,6 +189,17 @@ def test_backoff_grows_but_never_past_two_seconds() -> None:
     assert waits[-1] == 2.0
 
 
+def test_a_node_that_is_down_demands_nothing() -> None:
+    """What cannot be read takes no share from those that can; what INFO says counts until there is a first look."""
+    governor = governor_of(Sampling())
+    assert governor.demand(None) == 0
+    assert governor.demand(STATUS) == 1000
+    governor.learn(plan := burst(governor, STATUS), seen(plan, 400))
+    assert governor.demand(STATUS) == pytest.approx(400, rel=0.01)
+    governor.failed(DownReason.TIMEOUT, Outcome.TIME)
+    assert governor.demand(replace(STATUS, down=DownReason.TIMEOUT)) == 0
+
+
 def test_the_share_of_the_total_bounds_the_plan() -> None:
     """What a node may read is its own budget or its share of the total, whichever is smaller."""
     limited = replace(STATUS, ops_per_second=100_000, server_limit_bytes=32 << 20)

@@ -55,6 +55,14 @@ def test_a_small_demand_leaves_room_for_the_others() -> None:
     assert found[NODES[0]] >= 50
 
 
+def test_small_nodes_have_room_to_grow_beside_greedy_ones() -> None:
+    """Forty idle nodes are not held down to what they did last because ten others want all there is."""
+    idle = [Node("cache", f"10.0.1.{n}:6379") for n in range(40)]
+    found = shares(50_000, dict.fromkeys(idle, Demand(5, 5000)) | dict.fromkeys(NODES[:10], Demand(1e9, 5000)))
+    assert [found[node] for node in idle] == pytest.approx([100.0] * 40)
+    assert [found[node] for node in NODES[:10]] == pytest.approx([4600.0] * 10)
+
+
 def test_shares_are_fresh_and_leaving_frees_them() -> None:
     """A new demand counts within half a second, a new node and a new total at once; who leaves takes nothing along."""
     budget = SharedBudget(6000)
