@@ -2,6 +2,7 @@
 
 In: nothing. Out: one line of JSON. Microseconds per record at the median of many rounds: `json_us` is ours, with six
 attributes, a correlation id and redaction; the others write the same record to the same kind of file in the same run.
+`loguru_floor_us` is a record that loguru makes and nobody writes: what is left of ours without everything that is ours.
 """
 
 from __future__ import annotations
@@ -65,6 +66,17 @@ def loguru_json(file: Path) -> float:
         logger.remove(number)
 
 
+def loguru_floor() -> float:
+    """Loguru without anything that formats or writes."""
+    number = logger.add(
+        lambda _: None, format=lambda _: "", colorize=False, backtrace=False, diagnose=False, catch=False
+    )
+    try:
+        return per_record(lambda: logger.bind(attributes=ABOUT).info("the node cannot be used"))
+    finally:
+        logger.remove(number)
+
+
 def standard(file: Path) -> float:
     """The standard library's plain text."""
     other = logging.getLogger("benchmark")
@@ -85,6 +97,7 @@ def measure() -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="logging-") as place:
         files = [Path(place) / name for name in ("ours", "loguru", "standard")]
         found = {"json_us": ours(files[0]), "loguru_json_us": loguru_json(files[1]), "standard_us": standard(files[2])}
+        found["loguru_floor_us"] = loguru_floor()
         lines = files[0].read_text().splitlines()
     assert len(lines) == ROUNDS * RECORDS
     assert json.loads(lines[0])["addr"] == ABOUT["addr"]

@@ -49,10 +49,35 @@ class Ids:
 class _State:
     """What tracing needs while it is on."""
 
-    def __init__(self, trace: Any, tracer: Any, provider: Any) -> None:
+    def __init__(self, trace: Any, context: Any, tracer: Any, provider: Any) -> None:
         self.trace = trace
+        self.context = context
         self.tracer = tracer
         self.provider = provider
+        self.kinds = {kind.name: kind for kind in trace.SpanKind}
+
+
+class _Current:
+    """A span that begins, is the current one, and ends with a `with`; never says more of an exception than it is told.
+
+    The SDK's `start_as_current_span` is two generators inside of each other and costs a third more.
+    """
+
+    __slots__ = ("_asked", "_span", "_state", "_token")
+
+    def __init__(self, state: _State, *asked: Any) -> None:
+        self._state = state
+        self._asked = asked
+
+    def __enter__(self) -> Any:
+        state = self._state
+        self._span = state.tracer.start_span(*self._asked)
+        self._token = state.context.attach(state.trace.set_span_in_context(self._span))
+        return self._span
+
+    def __exit__(self, *_: object) -> None:
+        self._state.context.detach(self._token)
+        self._span.end()
 
 
 _state: _State | None = None
@@ -86,17 +111,18 @@ def start(settings: Tracing, service: str, version: str, processor: Any = None) 
     if not settings.enabled or _state is not None:
         return
     try:
-        from opentelemetry import trace  # noqa: PLC0415 - off means never imported
+        from opentelemetry import context, trace  # noqa: PLC0415 - off means never imported
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
         from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
-        from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased  # noqa: PLC0415
+        from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, TraceIdRatioBased  # noqa: PLC0415
     except ImportError:
         words = "needs the packages of the extra otel: pip install 'redis-hotkey-exporter[otel]'"
         raise ConfigError(Problem("tracing.enabled", words)) from None
+    every = settings.sample_ratio >= 1
     provider = TracerProvider(
-        sampler=ParentBased(TraceIdRatioBased(settings.sample_ratio)),
+        sampler=ParentBased(ALWAYS_ON if every else TraceIdRatioBased(settings.sample_ratio)),
         resource=Resource.create({"service.name": service, "service.version": version}),
         shutdown_on_exit=False,
     )
@@ -105,7 +131,7 @@ def start(settings: Tracing, service: str, version: str, processor: Any = None) 
         place = f"{settings.endpoint.rstrip('/')}/v1/traces" if settings.endpoint else None
         processor = BatchSpanProcessor(OTLPSpanExporter(endpoint=place, timeout=STOP_SECONDS))
     provider.add_span_processor(processor)
-    _state = _State(trace, provider.get_tracer(service, version), provider)
+    _state = _State(trace, context, provider.get_tracer(service, version), provider)
 
 
 def stop() -> None:
@@ -145,10 +171,7 @@ def span(
             trace_flags=state.trace.TraceFlags(int(parent.flags, 16)),
         )  # fmt: skip
         context = state.trace.set_span_in_context(state.trace.NonRecordingSpan(remote))
-    started: AbstractContextManager[Any] = state.tracer.start_as_current_span(
-        name, context, state.trace.SpanKind[kind], attributes, record_exception=False, set_status_on_exception=False
-    )
-    return started
+    return _Current(state, name, context, state.kinds[kind], attributes)
 
 
 def ended_by(span_or_none: Any, kind: str) -> None:

@@ -75,6 +75,15 @@ def test_an_error_is_a_word_and_no_text(spans: InMemorySpanExporter) -> None:
     assert "c4n4ry" not in spans.get_finished_spans()[0].to_json()
 
 
+def test_a_span_ends_with_its_block_whatever_happens(spans: InMemorySpanExporter) -> None:
+    """After an error inside of nested spans both have ended, nothing is current, and no event or status tells of it."""
+    with pytest.raises(KeyError), tracing.span("outer"), tracing.span("inner"):
+        raise KeyError("c4n4ry")
+    assert tracing.ids() is None
+    assert [span.name for span in spans.get_finished_spans()] == ["inner", "outer"]
+    assert all(span.end_time and not span.events and span.status.is_unset for span in spans.get_finished_spans())
+
+
 def test_the_trace_is_the_correlation_and_goes_into_threads(spans: InMemorySpanExporter) -> None:
     """The correlation id is the trace id, and a carried function is in both."""
     with tracing.span("job x"), correlation() as identifier:
@@ -135,5 +144,5 @@ def test_a_dead_collector_does_not_hold_up_the_end() -> None:
             pass
     began = time.monotonic()
     tracing.stop()
-    assert time.monotonic() - began < 2 * tracing.STOP_SECONDS
+    assert time.monotonic() - began < tracing.STOP_SECONDS + 1
     assert not tracing.is_on()
