@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 from exporter import __version__
 from exporter.arguments import shard, whole
 from exporter.errors import CommandFailed, ConfigError, ExporterError, Problem
+from exporter.redaction import redacted
 
 if TYPE_CHECKING:
     import socket
@@ -55,6 +57,7 @@ def run() -> int:
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         _open_standard_streams()
+        _no_core_dumps()
         code = main(sys.argv[1:])
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -72,6 +75,14 @@ def _open_standard_streams() -> None:
                 os.close(null)
             os.set_inheritable(number, True)
             setattr(sys, name, os.fdopen(number, mode))
+
+
+def _no_core_dumps() -> None:
+    """A crash leaves no image of the memory behind, which holds passwords; `prlimit` can allow it while it runs."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource  # noqa: PLC0415 - not everywhere
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -98,7 +109,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _failed(options: argparse.Namespace, code: Exit, *lines: str) -> Exit:
     if options.debug:
-        traceback.print_exc()
+        print(redacted(traceback.format_exc(), 65536), end="", file=sys.stderr)
     for line in lines:
         print(f"{PROGRAM}: {line}", file=sys.stderr)
     return code

@@ -60,7 +60,7 @@ class _State:
 class _Current:
     """A span that begins, is the current one, and ends with a `with`; never says more of an exception than it is told.
 
-    The SDK's `start_as_current_span` is two generators inside of each other and costs a third more.
+    The SDK's `start_as_current_span` is two generators inside of each other and costs a sixth more.
     """
 
     __slots__ = ("_asked", "_span", "_state", "_token")

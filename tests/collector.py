@@ -21,13 +21,16 @@ class Handler(BaseHTTPRequestHandler):
     server: Any
 
     def do_POST(self) -> None:
-        """Take spans."""
+        """Take spans, or refuse them with the `status` of the moment."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
+        self.server.tokens.append(self.headers.get("Authorization", ""))
+        if self.server.status != 200:
+            self.answer(b"", self.server.status)
+            return
         request = ExportTraceServiceRequest()
         request.ParseFromString(body)
-        self.server.requests.append(request)
         for resource in request.resource_spans:
             for scope in resource.scope_spans:
                 self.server.spans += list(scope.spans)
@@ -38,9 +41,9 @@ class Handler(BaseHTTPRequestHandler):
         self.server.parents.append(self.headers.get("traceparent", ""))
         self.answer(b'[{"id": 1, "name": "c4n4ry-value"}]')
 
-    def answer(self, body: bytes) -> None:
-        """Answer with 200."""
-        self.send_response(200)
+    def answer(self, body: bytes, status: int = 200) -> None:
+        """Answer."""
+        self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -51,11 +54,14 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def receiver() -> Iterator[Any]:
-    """A running one, with its `spans`, the whole `requests`, the `parents` of those who asked the API, and `url`."""
+    """A running one: its `url`, the `spans` and `tokens` that it got, the `parents` of those who asked the API.
+
+    Its `status` can be changed.
+    """
     server: Any
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        server.spans, server.requests, server.parents = [], [], []
+        server.spans, server.tokens, server.parents, server.status = [], [], [], 200
         server.url = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()

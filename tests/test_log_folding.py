@@ -61,6 +61,17 @@ def test_what_differs_or_is_no_error_is_written() -> None:
         assert folding.lines(line("node.down", "WARNING"), fold=False) == [line("node.down", "WARNING")]
 
 
+def test_what_passes_inside_of_a_text_is_no_difference() -> None:
+    """A library that says how long it will wait, or where its object lies, repeats itself; another address is new."""
+    folding = Folding(Clock())
+    said = "<Connection at 0x{}> to {} failed, retrying in {}s."
+    first = line(message=said.format("7f01", "10.0.0.5:4318", "0.93"))
+    other = line(message=said.format("7f01", "10.0.0.6:4318", "0.93"))
+    assert folding.lines(first, fold=True) == [first]
+    assert folding.lines(line(message=said.format("7f02", "10.0.0.5:4318", "1.81")), fold=True) == []
+    assert folding.lines(other, fold=True) == [other]
+
+
 def test_what_is_remembered_is_bounded() -> None:
     """A flood of different errors does not fill the memory; what is forgotten early is told early."""
     folding = Folding(Clock())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 import threading
 import time
@@ -28,6 +29,8 @@ MAX_FOLDED = 500
 FOLDED = frozenset({"WARNING", "ERROR", "CRITICAL"})
 # What is another one each time, and does not make a line another line.
 PASSING = frozenset({"timestamp", "correlation_id", "trace_id", "span_id", "trace_flags", "seconds", "suppressed"})
+# The same inside of what libraries say: how long something took or will wait, and where an object lies.
+_PASSING = re.compile(r"\b\d+(?:\.\d+)? ?(?:ms|s|seconds)\b|\b0x[0-9a-f]+\b")
 
 json_line = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
@@ -54,13 +57,17 @@ class Folding:
                     due.append({**first, "timestamp": entry["timestamp"], "repeated": count})
             if not fold or entry["severity"] not in FOLDED:
                 return [*due, entry]
-            key = tuple((name, str(value)) for name, value in entry.items() if name not in PASSING)
+            key = tuple((name, _lasting(value)) for name, value in entry.items() if name not in PASSING)
             if key in self._seen:
                 since, count, first = self._seen[key]
                 self._seen[key] = (since, count + 1, first)
                 return due
             self._seen[key] = (now, 0, entry)
             return [*due, entry]
+
+
+def _lasting(value: object) -> str:
+    return _PASSING.sub("…", str(value))
 
 
 class Sink:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
 import socketserver
 import sqlite3
 import threading
@@ -16,8 +18,10 @@ import httpx
 import psutil
 import pytest
 import redis
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from tests.authority import Authority
+from tests.collector import receiver
 from tests.servers import free_port, wait_for
 from tests.test_cli import cli
 
@@ -32,6 +36,9 @@ PATHS = (
     "/", "/metrics", "/metrics?collect[]=hotkeys", "/health", "/health/redis", "/health/redis-alerts", "/sd",
     "/api/v1/hotkeys?limit=100", "/api/v1/status", "/api/v1/warming", "/-/ready", "/scrape?target=live",
 )  # fmt: skip
+
+
+ERROR = Status.STATUS_CODE_ERROR
 
 
 class Planted:
@@ -213,46 +220,89 @@ def outputs(exporter: Exporter, planted: Planted, directory: Path) -> dict[str, 
 AUTH = ("prometheus", "corr3ct-horse")
 
 
+@pytest.fixture
+def core_dumps() -> Iterator[None]:
+    """The system would write an image of the memory of who crashes."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_CORE, before)
+
+
+@pytest.mark.usefixtures("core_dumps")
 def test_no_secret_comes_out(
     tmp_path: Path, start_server: StartServer, start_exporter: StartExporter, api: str
 ) -> None:
-    """More than 30 kinds of secrets, errors of every kind, debug logs: 0 found in logs, metrics, pages and outputs."""
-    planted = Planted()
-    server = start_server(password=planted("requirepass of the server"))
-    web = tmp_path / "web.json"
-    web.write_text(
-        json.dumps({"basic_auth_users": {AUTH[0]: bcrypt.hashpw(AUTH[1].encode(), bcrypt.gensalt(4)).decode()}})
-    )
-    hashed = tmp_path / "hash"
-    hashed.write_text(planted("hash_secret_file"))
-    config = {
-        "targets": targets(planted, server, tmp_path), "web": {"config_file": str(web)}, "log": {"level": "debug"},
-        "warming": {"jobs": jobs(planted, server, api, tmp_path)}, "keys": {"hash_secret_file": str(hashed)},
-        "keyspace": {"interval": "10s"}, "enrich": {"interval": "2s"},
-    }  # fmt: skip
-    environ = {
-        "PLANTED": planted("variable"), "PYTHONPATH": str(tmp_path),
-        "HOTKEY_EXPORTER_TARGETS__ENV__PASSWORD": planted("environment"),
-    }  # fmt: skip
-    exporter = start_exporter(config=config, env=environ, wait="").wait_until("/-/healthy", 40)
-    wait_for(lambda: 'name="live"' in exporter.log or '"node.up"' in exporter.log, 30, "the live server to be known")
-    wait_for(lambda: exporter.log.count('"node.down"') >= 8, 30, "the others to be found down")
-    traffic(planted, server)
-    wait_for(lambda: _ran(exporter), 30, "every job to have run")
-    wait_for(lambda: "plain" in exporter.get("/api/v1/hotkeys", auth=AUTH).text, 20, "the traffic to be seen")
-    server.suspend()
-    time.sleep(0.5)
-    server.resume()
-    texts = {**outputs(exporter, planted, tmp_path)}
-    for process in exporter.processes():
-        with suppress(psutil.AccessDenied):
-            texts[f"cwd of {process.pid}"] = process.cwd()
-    texts["log"] = exporter.log
-    errors = [line for line in texts["log"].splitlines() if '"WARNING"' in line or '"ERROR"' in line]
+    """More than 30 kinds of secrets, every error, debug logs: 0 found in logs, traces, metrics, pages and crashes."""
+    with receiver() as collector:
+        planted = Planted()
+        server = start_server(password=planted("requirepass of the server"))
+        web = tmp_path / "web.json"
+        web.write_text(
+            json.dumps({"basic_auth_users": {AUTH[0]: bcrypt.hashpw(AUTH[1].encode(), bcrypt.gensalt(4)).decode()}})
+        )
+        hashed = tmp_path / "hash"
+        hashed.write_text(planted("hash_secret_file"))
+        config = {
+            "targets": targets(planted, server, tmp_path), "web": {"config_file": str(web)}, "log": {"level": "debug"},
+            "warming": {"jobs": jobs(planted, server, api, tmp_path)}, "keys": {"hash_secret_file": str(hashed)},
+            "keyspace": {"interval": "10s"}, "enrich": {"interval": "2s"},
+            "tracing": {"enabled": True, "endpoint": collector.url},
+        }  # fmt: skip
+        environ = {
+            "PLANTED": planted("variable"), "PYTHONPATH": str(tmp_path),
+            "HOTKEY_EXPORTER_TARGETS__ENV__PASSWORD": planted("environment"),
+            "OTEL_EXPORTER_OTLP_HEADERS": f"authorization=Bearer {planted('token of the collector')}",
+            "OTEL_BSP_SCHEDULE_DELAY": "200", "PYTHONFAULTHANDLER": "1",
+        }  # fmt: skip
+        exporter = start_exporter(config=config, env=environ, wait="").wait_until("/-/healthy", 40)
+        wait_for(
+            lambda: 'name="live"' in exporter.log or '"node.up"' in exporter.log, 30, "the live server to be known"
+        )
+        wait_for(lambda: exporter.log.count('"node.down"') >= 8, 30, "the others to be found down")
+        traffic(planted, server)
+        wait_for(lambda: _ran(exporter), 30, "every job to have run")
+        wait_for(lambda: "plain" in exporter.get("/api/v1/hotkeys", auth=AUTH).text, 20, "the traffic to be seen")
+        server.suspend()
+        time.sleep(0.5)
+        server.resume()
+        texts = {**outputs(exporter, planted, tmp_path)}
+        for process in exporter.processes():
+            with suppress(psutil.AccessDenied):
+                texts[f"cwd of {process.pid}"] = process.cwd()
+        texts["traces"] = traces(collector, exporter)
+        texts["end"] = aborted(exporter)
+        texts["log"] = exporter.log
+        errors = [line for line in texts["log"].splitlines() if '"WARNING"' in line or '"ERROR"' in line]
 
-    assert planted.found_in(texts) == []
-    assert len(planted.all) > 30
-    assert len(errors) > 10
+        assert planted.found_in(texts) == []
+        assert len(planted.all) > 30
+        assert len(errors) > 10
+
+
+def traces(collector: Any, exporter: Exporter) -> str:
+    """All spans, after some that ended in errors, and a time in which the collector refused them."""
+    wait_for(lambda: sum(span.status.code == ERROR for span in collector.spans) > 3, 20, "spans of what failed")
+    for status, words in ((401, "Failed to export"), (503, "Transient error")):
+        collector.status = status
+        exporter.get("/metrics", auth=AUTH)
+        wait_for(lambda words=words: words in exporter.log, 20, f"the exporter to be refused: {words}")  # type: ignore[misc]
+    collector.status = 200
+    assert any("c4n4ry" in token for token in collector.tokens)
+    assert not any(span.events or span.status.message for span in collector.spans)
+    names = {span.name for span in collector.spans}
+    assert {"sampling.burst", "job enrich", "job warming", "warming.fetch", "warming.write", "GET /metrics"} <= names
+    return "\n".join(map(str, collector.spans))
+
+
+def aborted(exporter: Exporter) -> str:
+    """What it leaves behind when it crashes: the stacks of its threads, without values, and no image of its memory."""
+    for process in exporter.processes():
+        assert process.rlimit(psutil.RLIMIT_CORE)[0] == 0
+    exporter.process.send_signal(signal.SIGABRT)
+    assert exporter.process.wait(10) == -signal.SIGABRT
+    assert "Fatal Python error: Aborted" in exporter.log
+    return exporter.log
 
 
 def _ran(exporter: Exporter) -> bool:
