@@ -168,7 +168,7 @@ def slope(samples: list[tuple[float, float]]) -> float:
 
 def errors(exporter: Exporter) -> list[str]:
     """Every line that tells of an error of ours: what was thrown and not expected, at whatever border it was caught."""
-    return [line for line in exporter.log.splitlines() if '"level":"ERROR"' in line or not line.startswith("{")]
+    return [line for line in exporter.log.splitlines() if '"severity":"ERROR"' in line or not line.startswith("{")]
 
 
 @pytest.mark.parametrize(
