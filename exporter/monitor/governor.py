@@ -225,6 +225,11 @@ class Governor:
         """Whether less is observed than the budgets would allow, because of what just happened."""
         return self._shy_seconds > 0 or self._factor < 0.95
 
+    @property
+    def failures(self) -> int:
+        """Sessions lost in a row, without a slice between them."""
+        return self._failures
+
     def failed(self, reason: DownReason, outcome: Outcome) -> Skip:
         """A session was lost: wait a little, and longer each time, but never so long that recovery is late."""
         self._failures += 1

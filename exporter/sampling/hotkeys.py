@@ -50,6 +50,8 @@ SWITCHED_OFF_WAIT_SECONDS = 0.5
 TABLE_SECONDS = 300.0
 JUMP_SECONDS = 5.0
 """When the server's clock gains or loses so much on ours between two slices, it was set; less may be our own delay."""
+FRESH_SECONDS = 2.0
+"""One lost burst takes nothing from figures that are younger; the second in a row says that sampling is down."""
 NOTHING = parse.Counts()
 
 
@@ -329,7 +331,9 @@ class Sampler:
         skip = self._governor.failed(fault.reason, outcome)
         # Many exporters that lost one server at the same moment should not all be back at the same moment.
         skip = replace(skip, wait_seconds=skip.wait_seconds * random.uniform(0.8, 1.2))
-        self._state(Source.NONE, fault.reason.value)
+        hot = self._board.latest(self.node, HotKeys)
+        if self._governor.failures > 1 or hot is None or time.monotonic() - hot.taken_at > FRESH_SECONDS:
+            self._state(Source.NONE, fault.reason.value)
         self._skip(skip, stop)
 
 

@@ -87,6 +87,22 @@ def test_hangs(redis_server: Server, exporter: Exporter) -> None:
     recovers(exporter)
 
 
+def test_one_lost_burst_is_no_outage(redis_server: Server, exporter: Exporter) -> None:
+    """Our MONITOR client is killed now and then: figures go on, redis_sampling_up stays 1, the loss is counted."""
+    client: Any = redis_server.client()
+    wait_for(lambda: sampled(exporter), 10, "fresh figures")
+    for _ in range(3):
+        wait_for(lambda: monitors(redis_server), 10, "MONITOR")
+        for one in client.client_list():
+            if "O" in one["flags"]:
+                client.client_kill_filter(_id=one["id"])
+        looks = [sampled(exporter) for _ in range(40) if not time.sleep(0.05)]
+        assert all(looks), looks
+    assert ("error", 0.0) not in [
+        (labels["outcome"], value) for labels, value in exporter.metrics()["redis_sampling_bursts_total"]
+    ]
+
+
 def test_password_appears(redis_server: Server, exporter: Exporter) -> None:
     """NOAUTH: down for auth while a password is demanded, up when it no longer is."""
     client = redis_server.client()
