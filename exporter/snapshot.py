@@ -330,7 +330,7 @@ class Board:
     def __init__(self, nodes: tuple[Node, ...] = ()) -> None:
         self.warmth = Warmth()
         self.history = History()
-        self._nodes = nodes
+        self._nodes = dict.fromkeys(nodes)  # in their order, and quick to ask: many nodes publish all the time
         self._scraped: dict[Node, float] = {}
         self._latest: dict[tuple[Node, type], Value] = {}
         self._certificates: dict[Node, Certificates] = {}
@@ -339,18 +339,17 @@ class Board:
     @property
     def nodes(self) -> tuple[Node, ...]:
         """All known nodes, in the order of the configuration."""
-        return self._nodes
+        return tuple(self._nodes)
 
     def add(self, node: Node) -> None:
         """A node is known from now on, even before anything was published for it."""
         with self._lock:
-            if node not in self._nodes:
-                self._nodes = (*self._nodes, node)
+            self._nodes = {**self._nodes, node: None}
 
     def keep(self, wanted: Callable[[Node], bool]) -> None:
         """Forget every node that is not `wanted`, and all that was published for it."""
         with self._lock:
-            self._nodes = tuple(filter(wanted, self._nodes))
+            self._nodes = dict.fromkeys(filter(wanted, self._nodes))
             self._latest = {key: value for key, value in self._latest.items() if key[0] in self._nodes}
             self._scraped = {node: at for node, at in self._scraped.items() if node in self._nodes}
             self.history.keep(lambda node: node in self._nodes)
