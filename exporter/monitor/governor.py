@@ -26,6 +26,9 @@ IDLE_EVENTS = 50.0
 IDLE_SLICE_SECONDS = 0.5
 """A joined slice of a server that does next to nothing: with many such nodes, slices are what an exporter spends."""
 SHORTEST_BURST_SECONDS = 0.002
+LEAST_DUTY = 0.002
+LONGEST_CYCLE_SECONDS = 1.5
+"""Caution after a trip makes bursts rarer, but not so rare that figures grow stale; only the budgets may do that."""
 SAFETY_FACTOR = 8
 AIM = 0.95
 """Plans use this share of the budgets; the rest is for loads that rise within a slice."""
@@ -176,7 +179,8 @@ class Governor:
             self._strain, self._joined = BREAKER_TRIPS - 1.0, False
             return Skip(SkipReason.BREAKER, BREAKER_SECONDS)
         load = self._expected(status)
-        duty = self._duty(load)
+        allowed = self._allowed(load)
+        duty = allowed * self._factor
         grace = self._grace(load, status)
         if load is not None and self._may_join(load, status, duty):
             self._joined = True
@@ -185,8 +189,8 @@ class Governor:
             return Plan(True, seconds, 0.0, self._limits(SLICE_SECONDS, grace), nap)
         self._joined = False
         if not self._may_be_lost(load, status):
-            duty = min(duty, self._settings.max_duty)
-        return self._burst(load, min(duty, 0.9 if self._shy_seconds <= 0 else SHY_DUTY), grace)
+            allowed, duty = min(allowed, self._settings.max_duty), min(duty, self._settings.max_duty)
+        return self._burst(load, allowed, min(duty, 0.9 if self._shy_seconds <= 0 else SHY_DUTY), grace)
 
     def learn(self, plan: Plan, piece: Slice) -> None:
         """Take in what a slice really saw and took."""
@@ -293,13 +297,13 @@ class Governor:
             return None
         return Load(status.ops_per_second, status.input_bytes_per_second + HEADER_BYTES * status.ops_per_second)
 
-    def _duty(self, load: Load | None) -> float:
+    def _allowed(self, load: Load | None) -> float:
         """The share of time that the budgets allow at this load."""
         if load is None:
             return 0.0
         by_events = self._events / load.events if load.events > 0 else 1.0
         by_bytes = self._settings.bytes_per_second / load.bytes if load.bytes > 0 else 1.0
-        return min(1.0, AIM * min(by_events, by_bytes) * self._repayment()) * self._factor
+        return min(1.0, AIM * min(by_events, by_bytes) * self._repayment())
 
     def _may_join(self, load: Load | None, status: NodeStatus | None, duty: float) -> bool:
         if load is None or self._shy_seconds > 0 or not self._may_be_lost(load, status):
@@ -326,17 +330,20 @@ class Governor:
     def _exceeds(self, load: Load, factor: float) -> bool:
         return load.events > self._events * factor or load.bytes > self._settings.bytes_per_second * factor
 
-    def _burst(self, load: Load | None, duty: float, grace: float) -> Plan | Skip:
+    def _burst(self, load: Load | None, allowed: float, duty: float, grace: float) -> Plan | Skip:
+        """Plan a burst for the share of time `duty`; `allowed` is what the budgets alone would say."""
         longest = CYCLE_SECONDS
         if load is not None and load.bytes > 0:
             longest = min(longest, HELD_LIMIT_BYTES / load.bytes - grace)
         if longest < SHORTEST_BURST_SECONDS:
             self._average = None
             return Skip(SkipReason.MEMORY, 1.0)
-        duty = max(duty, 0.002)
+        duty = max(duty, LEAST_DUTY)
         # Opening and closing take time in which the stream runs too: not planned in, they overrun the budget.
         seconds = min(longest, max(SHORTEST_BURST_SECONDS, duty * CYCLE_SECONDS - self._overhead))
-        cycle = max(CYCLE_SECONDS, (seconds + self._overhead) / duty)
+        taken = seconds + self._overhead
+        cautious = min(taken / duty, max(LONGEST_CYCLE_SECONDS, taken / max(allowed, LEAST_DUTY)))
+        cycle = max(CYCLE_SECONDS, cautious)
         return Plan(False, seconds, cycle - seconds, self._limits(cycle, grace))
 
     def _limits(self, cycle: float, grace: float) -> Limits:

@@ -52,6 +52,8 @@ JUMP_SECONDS = 5.0
 """When the server's clock gains or loses so much on ours between two slices, it was set; less may be our own delay."""
 FRESH_SECONDS = 2.0
 """One lost burst takes nothing from figures that are younger; the second in a row says that sampling is down."""
+LONG_GAP_SECONDS = 0.25
+"""Longer mean gaps are spread evenly up to twice the mean; an exponential one of 1.5 s is over 5 s once in thirty."""
 NOTHING = parse.Counts()
 
 
@@ -139,8 +141,12 @@ class Sampler:
         return self._governor.plan(status)
 
     def _gap(self, plan: Plan) -> float:
-        """Random gaps (exponential): a fixed rhythm is badly wrong on traffic that has one too."""
-        return random.expovariate(1 / plan.mean_gap) if plan.mean_gap and self._totals.observed_seconds else 0.0
+        """Random gaps: a fixed rhythm is badly wrong on traffic that has one too. Long ones are bounded."""
+        if not plan.mean_gap or not self._totals.observed_seconds:
+            return 0.0
+        if plan.mean_gap > LONG_GAP_SECONDS:
+            return random.uniform(0.0, 2 * plan.mean_gap)
+        return random.expovariate(1 / plan.mean_gap)
 
     def _sample(self, session: Session, plan: Plan) -> None:
         """One slice, from the wire to the Board."""

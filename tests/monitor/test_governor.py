@@ -242,6 +242,21 @@ def test_a_load_that_comes_at_once_is_not_lost_sight_of() -> None:
         governor.learn(plan, seen(plan, 800_000, took=plan.seconds))
 
 
+@pytest.mark.parametrize("late", [0.003, 0.020])
+def test_caution_does_not_let_figures_grow_stale(late: float) -> None:
+    """Bursts that are stopped again and again, on a machine where each takes too long: still one every 1.5 s.
+
+    Also without a server limit, where no more than `max_duty` is watched.
+    """
+    for status in (replace(STATUS, server_limit_bytes=32 << 20), STATUS):
+        busy = replace(status, ops_per_second=150_000, input_bytes_per_second=6e6)
+        governor = governor_of(Sampling(bytes_per_second="100MiB"))
+        for _ in range(50):
+            plan = burst(governor, busy)
+            governor.learn(plan, seen(plan, 150_000, took=plan.seconds + late, outcome=Outcome.TIME))
+        assert burst(governor, busy).cycle <= 1.5
+
+
 def test_a_stream_a_little_over_the_budget_is_not_joined_for_long() -> None:
     """20 % too much is not left at once, but within seconds."""
     governor = governor_of(Sampling())
