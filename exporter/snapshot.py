@@ -12,6 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
+from exporter.focus import Focus, FocusedKeys
 from exporter.history import History
 from exporter.serverstats import ServerStats
 from exporter.warmth import Warmth
@@ -305,31 +306,22 @@ Value = (
     | Keyspace
     | KeyspaceState
     | NativeKeys
+    | FocusedKeys
 )
-V = TypeVar(
-    "V",
-    HotKeys,
-    Membership,
-    SamplingState,
-    SamplingTotals,
-    Enrichment,
-    NodeStatus,
-    ServerStats,
-    Keyspace,
-    KeyspaceState,
-    NativeKeys,
-)
+V = TypeVar("V", bound=Value)
 
 
 class Board:
     """The latest snapshot of each kind for each node. Publishing is one assignment; reading never blocks.
 
-    `warmth` has the states of the warming jobs, `history` the last hour of each node's rates.
+    `warmth` has the states of the warming jobs, `history` the last hour of each node's rates, `focus` the keys that
+    somebody looks at closely.
     """
 
     def __init__(self, nodes: tuple[Node, ...] = ()) -> None:
         self.warmth = Warmth()
         self.history = History()
+        self.focus: Focus[Node] = Focus()
         self._nodes = dict.fromkeys(nodes)  # in their order, and quick to ask: many nodes publish all the time
         self._scraped: dict[Node, float] = {}
         self._latest: dict[tuple[Node, type], Value] = {}

@@ -18,6 +18,7 @@ from exporter.errors import DownReason, NodeError
 from exporter.keynames import KeyNames
 from exporter.log import fresh, log
 from exporter.monitor.canary import Canary
+from exporter.monitor.clients import Introductions
 from exporter.monitor.governor import Governor, SkipReason
 from exporter.monitor.presence import Presence
 from exporter.monitor.reaper import Reaper
@@ -343,6 +344,7 @@ class NodeWatch:
         probing = self._link()
         self._presence = Presence(probing)
         prober, reaper = Prober(probing, own, target.stats.interval), Reaper(probing, own)
+        introductions = Introductions(self._board, probing)
         sampler = Sampler(
             self._board, self._link(), own, target.sampling, self._names, self._governor,
             Canary(self._link(), own.token), self._shared.safety,
@@ -351,7 +353,7 @@ class NodeWatch:
         def probe(stop: threading.Event) -> None:
             try:
                 while not stop.is_set():
-                    reaper.look(self._report(prober))
+                    reaper.look(introductions.look(self._report(prober)))
                     stop.wait(prober.pause(len(self._board.nodes), self._board.scraped_at(node)))
             finally:
                 prober.close()

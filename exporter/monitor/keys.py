@@ -177,6 +177,13 @@ class CommandTable:
         command = self._commands.get(name.lower())
         return command.name if command and command.name else name.lower()
 
+    def title(self, argv: Sequence[bytes]) -> bytes:
+        """What the server calls the command `argv`, in lower case, with its subcommand where it has any."""
+        command = self._commands.get(argv[0].lower())
+        below = argv[1].lower() if command and len(argv) > 1 else b""
+        name = self.name_of(argv[0])
+        return b"%s %s" % (name, below) if command and below in command.subcommands else name
+
     def plan(self, name: bytes) -> Plan:
         """How to read the keys of the command that a client calls `name`."""
         plan = self._plans.get(name)

@@ -30,6 +30,8 @@ _ALL_MORE = re.compile(rb'(?: "' + TEXT + rb'")*+')
 _ARGUMENT = re.compile(rb'"(' + TEXT + rb')"')
 _VALID = re.compile(rb'(?:[^\\]|\\(?:[\\"nrtab]|x[0-9a-f]{2}))*+')
 _ESCAPE = re.compile(rb'\\(?:[\\"nrtab]|x[0-9a-f]{2})')
+_SPECIAL = re.compile(rb'[^ -~]|["\\]')
+_WRITTEN = {b'"': rb"\"", b"\\": rb"\\", b"\n": rb"\n", b"\r": rb"\r", b"\t": rb"\t", b"\a": rb"\a", b"\b": rb"\b"}
 _CUT_ESCAPE = re.compile(rb"\\(?:x[0-9a-f]?)?\Z")
 
 _NONE, _FIRST = Kind.NONE, Kind.FIRST  # reading them off the class each time is slow
@@ -51,6 +53,11 @@ def unescape(text: bytes) -> bytes:
     if _VALID.fullmatch(text):
         return escape_decode(text)[0]
     return _ESCAPE.sub(lambda match: escape_decode(match[0])[0], text)
+
+
+def escape(text: bytes) -> bytes:
+    """Write bytes as the server does between the quotes of an argument: what `unescape` undoes."""
+    return _SPECIAL.sub(lambda match: _WRITTEN.get(match[0]) or b"\\x%02x" % match[0][0], text)
 
 
 def read(line: bytes, table: CommandTable, *, cut: bool = False) -> Line | None:

@@ -24,6 +24,7 @@ from exporter.monitor.session import Outcome, Session, Slice
 from exporter.monitor.shares import Demand
 from exporter.monitor.stream import NAP_SECONDS, Budget, Streams
 from exporter.monitor.switch import Switch
+from exporter.sampling.focusing import Focusing, Spell
 from exporter.sampling.labels import LabelBudget
 from exporter.sampling.slowdown import Slowdown
 from exporter.sampling.window import Piece, Window
@@ -81,6 +82,7 @@ class Sampler:
         self._safety = safety
         self._tap = safety.streams.tap(link.node)
         self._labels = LabelBudget(settings.top, settings.max_new_labels_per_hour)
+        self._focusing = Focusing(board, link.node, settings.window)
         self._begin_window()
         self._totals = _Totals()
         self._refusals = 0
@@ -201,6 +203,7 @@ class Sampler:
     def _withdraw(self) -> None:
         """Take the figures back, and begin anew."""
         self._board.withdraw(self.node, HotKeys)
+        self._focusing.restart()
         if self._window.observed_seconds:
             self._begin_window()
 
@@ -217,12 +220,13 @@ class Sampler:
             end = min(float(second), piece.end)
             before, data = parse.split_at(data, second) if piece.end > second else (data, b"")
             counts = parse.count(before, table, own) if before else NOTHING
+            part = (end - start) / observed if observed else 0.0
+            self._focusing.see(before, Spell(start, end, cycle * part), table, own)
             self._unknown |= counts.unknown
             self._totals.own_lines += counts.own
             self._totals.skipped_lines += counts.skipped
             if end > start or (plan.joined and counts.commands):
                 # A joined slice may end on the very stamp of its last command: nothing of its time, yet it counts.
-                part = (end - start) / observed if observed else 0.0
                 around = served.part(part) if served else None
                 self._window.add(Piece(start, end, cycle * part, counts.commands, counts.accesses, plan.joined, around))
                 if plan.joined and (observer := self._board.warmth.observer) is not None:
@@ -246,8 +250,8 @@ class Sampler:
         recent = window.recent(int(1.5 * self._settings.top))
         rising = window.rising(self._settings.threshold)
         labelled = self._labels.choose(now, window_top, recent, self._settings.threshold, rising)
-        known = {(estimate.db, estimate.key) for estimate in window_top}
-        shown = [*window_top, *(one for one in recent if (one.db, one.key) not in known)]
+        every = [*window_top, *recent, *window.of(self._focusing.keys)]
+        shown = {(estimate.db, estimate.key): estimate for estimate in every}.values()
         total = window.total().rate
         self._totals.labels_suppressed = self._labels.suppressed
         self._totals.last_success = time.time()
@@ -272,6 +276,7 @@ class Sampler:
                 taken_at=now,
             ),
         )
+        self._focusing.publish(now)
         self._board.publish(self.node, self._totals.frozen())
 
     def _commands(self, session: Session) -> CommandTable:

@@ -87,3 +87,17 @@ def interval(rate: float, variance: float, degrees: float = inf) -> Estimate:
     high = rate + lean + sqrt(lean * lean + half_squared)
     # The ends' product is the rate squared; rate + lean - sqrt(...) would cancel.
     return Estimate(rate, min(rate, rate * rate / high), max(rate, high))
+
+
+def proportion(share: float, effective: float, degrees: float = inf) -> Estimate:
+    """Put a 95 % interval around a share of 0 to 1, by Wilson's score method; Student's t in place of the normal.
+
+    `effective` is the size of a simple random sample that would say as much; infinite where everything was seen.
+    """
+    if effective <= 0.0:
+        return Estimate(share, 0.0, 1.0)
+    squared = student_quantile(degrees) ** 2 / effective
+    middle = share + squared / 2
+    half = sqrt(squared * (share * (1.0 - share) + squared / 4))
+    low, high = (max(0.0, middle - half) / (1 + squared), min(1.0, (middle + half) / (1 + squared)))
+    return Estimate(share, min(share, low), max(share, high))

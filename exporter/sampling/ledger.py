@@ -82,6 +82,10 @@ class Ledger:
         assert key is not None
         return self._dbs[slot], key
 
+    def slot(self, key: DbKey) -> int | None:
+        """Return the slot of a key, None if no stratum of the window holds it."""
+        return self._slots.get(key[0], {}).get(key[1])
+
     def amount(self, slot: int) -> float:
         """Return the accesses that the window holds of one key."""
         return self._amounts[slot]

@@ -209,6 +209,10 @@ class Window:
         """Name the `limit` keys with the highest rates over the window, highest first."""
         return [self._estimate(slot) for slot in self._ledger.top(limit)]
 
+    def of(self, keys: Iterable[DbKey]) -> list[KeyEstimate]:
+        """Estimate those of `keys` that the window holds."""
+        return [self._estimate(slot) for key in keys if (slot := self._ledger.slot(key)) is not None]
+
     def recent(self, limit: int, seconds: int = 3) -> list[KeyEstimate]:
         """Name `limit` keys by what they did in the last `seconds` closed seconds; estimates are over the whole window.
 

@@ -1,6 +1,6 @@
 """Where `top` reads from: a running exporter over HTTP, or a server that this process watches itself.
 
-Both give the document of `/api/v1/hotkeys` (see the contract); names from a server of our own are in clear.
+Both give the documents of `/api/v1/hotkeys` and `/api/v1/hotkeys/KEY`; names from a server of our own are in clear.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from exporter.errors import CommandFailed, ConfigError, Problem
 from exporter.fleet import Fleet
 from exporter.keynames import KeyNames
 from exporter.snapshot import Board, HotKeys, NodeStatus, SamplingState
-from exporter.views import hotkeys
+from exporter.views import details, hotkeys
 from exporter.views.reading import Moment, read
 from exporter.views.words import NEXT
 
 if TYPE_CHECKING:
     from exporter.config import Config, Sampling, Target
     from exporter.meters import Meters
+    from exporter.top.table import Place
 
 TIMEOUT_SECONDS = 5.0
 FIRST_SECONDS = 8.0
@@ -40,6 +41,15 @@ class Source(Protocol):
 
     def read(self, limit: int) -> dict[str, Any]:
         """The document of `/api/v1/hotkeys`.
+
+        Raises:
+            CommandFailed: there is none, and why.
+
+        """
+        ...
+
+    def details(self, place: Place) -> dict[str, Any]:
+        """The document of `/api/v1/hotkeys/KEY`.
 
         Raises:
             CommandFailed: there is none, and why.
@@ -77,10 +87,28 @@ class FromExporter:
 
     def read(self, limit: int) -> dict[str, Any]:
         """Ask the exporter."""
+        document = self._ask(f"{self._url}?limit={limit}")
+        if not isinstance(document.get("hotkeys"), list):
+            raise CommandFailed(f"{self.name}: the answer is not an exporter's")
+        return document
+
+    def details(self, place: Place) -> dict[str, Any]:
+        """Ask the exporter, which looks closely at the key from then on."""
+        target, addr, db, key = place
+        where = {"target": target, "node": addr, "db": db}
+        said = urllib.parse.urlencode({name: value for name, value in where.items() if value is not None})
+        # Dots would be taken for steps up and down the path by proxies on the way.
+        name = urllib.parse.quote(key, safe="").replace(".", "%2E")
+        return self._ask(f"{self._url}/{name}?{said}", "the key is not among the hot keys any more")
+
+    def _ask(self, url: str, absent: str = "") -> dict[str, Any]:
+        """The JSON object that the exporter answers; `absent` is what a 404 means."""
         try:
-            with self._opener.open(f"{self._url}?limit={limit}", timeout=TIMEOUT_SECONDS) as answer:
+            with self._opener.open(url, timeout=TIMEOUT_SECONDS) as answer:
                 document = json.loads(answer.read(_LARGEST_ANSWER))
         except urllib.error.HTTPError as error:
+            if absent and error.code == HTTPStatus.NOT_FOUND:
+                raise CommandFailed(f"{self.name}: {absent}") from None
             hint = "; give user and password in the URL" if error.code == HTTPStatus.UNAUTHORIZED else ""
             raise CommandFailed(f"{self.name}: answered {error.code}{hint}") from None
         except urllib.error.URLError as error:
@@ -92,7 +120,7 @@ class FromExporter:
             raise CommandFailed(f"{self.name}: the connection failed") from None
         except ValueError:
             raise CommandFailed(f"{self.name}: the answer is not an exporter's") from None
-        if not isinstance(document, dict) or not isinstance(document.get("hotkeys"), list):
+        if not isinstance(document, dict):
             raise CommandFailed(f"{self.name}: the answer is not an exporter's")
         return document
 
@@ -135,6 +163,16 @@ class FromServer:
             self._enriched_at = time.monotonic()
         now = Moment(time.monotonic(), time.time())
         return hotkeys.api(read(self._board, self._config, now), self._names, now, limit)
+
+    def details(self, place: Place) -> dict[str, Any]:
+        """What is known of a key, which is looked at closely from then on."""
+        target, addr, db, key = place
+        now = Moment(time.monotonic(), time.time())
+        readings = read(self._board, self._config, now, target)
+        found = details.matches(readings, self._names, details.Wanted(key, addr, db))
+        if not found:
+            raise CommandFailed("the key is not among the hot keys any more")
+        return details.api(details.look_closely(self._board, found[0], now), now)
 
     def problem(self) -> str:
         """What is wrong with the first node that has no figures."""

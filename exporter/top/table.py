@@ -5,22 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+
+    # Target, address, database, written name.
+    Place = tuple[str | None, str | None, int | None, str]
 
 SORTS = ("rate", "reads", "writes", "size", "ttl", "key")
-HELP = "q quit  p pause  s sort  r reverse  / filter  + - rows"
+HELP = "↑ ↓ Enter details  q quit  p pause  s sort  r reverse  / filter  + - rows"
 _NARROW, _WIDE = 100, 130
+_LEAST_NAME = 10
+GAP = 2
+"""Blanks between two columns."""
 _COLUMN = {"rate": "accesses_per_second", "reads": "reads_per_second", "writes": "writes_per_second",
            "size": "memory_bytes", "ttl": "ttl_seconds", "key": "key"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the person at the terminal wants to see. `typing`: the filter is being typed."""
+    """What the person at the terminal wants to see. `typing`: the filter is being typed.
+
+    `marked` is the row that is pointed at, `opened` the key whose details are shown.
+    """
 
     sort: str = "rate"
     reverse: bool = False
@@ -28,11 +38,15 @@ class View:
     paused: bool = False
     typing: bool = False
     rows: int = 20
+    marked: Place | None = None
+    opened: Place | None = None
 
-    def after(self, key: str) -> View:
-        """The view after one key was pressed; what means nothing changes nothing."""
+    def after(self, key: str, rows: Sequence[dict[str, Any]] = ()) -> View:
+        """The view after one key was pressed, with these rows on the screen; what means nothing changes nothing."""
         if self.typing:
             return self._typed(key)
+        if self.opened is not None and key not in {"p", " "}:
+            return replace(self, opened=None) if key in {"\x1b", "\x7f", "\r", "\n"} else self
         changes: dict[str, dict[str, Any]] = {
             "p": {"paused": not self.paused},
             " ": {"paused": not self.paused},
@@ -41,8 +55,24 @@ class View:
             "/": {"typing": True},
             "+": {"rows": min(100, self.rows + 5)},
             "-": {"rows": max(5, self.rows - 5)},
+            "\x1b": {"marked": None},
         }
+        if key in {"up", "down", "home", "end", "j", "k", "\r", "\n"}:
+            return self._moved(key, [place(row) for row in rows])
         return replace(self, **changes.get(key, {}))
+
+    def _moved(self, key: str, places: Sequence[Place]) -> View:
+        """Point at another row, or open the one that is pointed at; the first if none is."""
+        if not places:
+            return self
+        at = places.index(self.marked) if self.marked in places else None
+        if key in {"\r", "\n"}:
+            return replace(self, marked=places[at or 0], opened=places[at or 0])
+        last = len(places) - 1
+        if at is None:
+            return replace(self, marked=places[last if key == "end" else 0])
+        to = {"up": at - 1, "k": at - 1, "down": at + 1, "j": at + 1, "home": 0, "end": last}[key]
+        return replace(self, marked=places[min(last, max(0, to))])
 
     def _typed(self, key: str) -> View:
         if key in {"\r", "\n"}:
@@ -51,7 +81,12 @@ class View:
             return replace(self, typing=False, filter="")
         if key in {"\x7f", "\b"}:
             return replace(self, filter=self.filter[:-1])
-        return replace(self, filter=self.filter + key) if key.isprintable() else self
+        return replace(self, filter=self.filter + key) if len(key) == 1 and key.isprintable() else self
+
+
+def place(row: dict[str, Any]) -> Place:
+    """What tells one row from all others."""
+    return row.get("target"), row.get("addr"), row.get("db"), str(row.get("key"))
 
 
 def chosen(document: dict[str, Any], view: View) -> list[dict[str, Any]]:
@@ -105,21 +140,28 @@ def table(document: dict[str, Any], view: View, width: int) -> Table:
     if several:
         columns.append(("node", "left", lambda row: f"{row.get('target')} {row.get('addr')}"))
     columns += [("db", "right", lambda row: str(row.get("db", ""))), ("key", "left", lambda row: str(row.get("key")))]
-    return _grid(columns, chosen(document, view), view)
+    return _grid(columns, chosen(document, view), view, width)
 
 
-def _grid(columns: Iterable[Any], rows: list[dict[str, Any]], view: View) -> Table:
-    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_edge=False, expand=False)
+def _grid(columns: Iterable[Any], rows: list[dict[str, Any]], view: View, width: int) -> Table:
+    grid = Table(box=None, padding=(0, GAP, 0, 0), header_style="bold", show_edge=False, expand=False)
     columns = list(columns)
+    lines = [[value(row) for _, _, value in columns] for row in rows]
     for title, justify, _ in columns:
         style = "bold underline" if title.partition("/")[0] in {view.sort, _TITLES.get(view.sort)} else "bold"
-        grid.add_column(
-            Text(title, style), justify=justify, no_wrap=True,
-            overflow="ellipsis" if title == "key" else "fold", ratio=1 if title == "key" else None,
-        )  # fmt: skip
-    for row in rows:
-        grid.add_row(*(Text(value(row)) for _, _, value in columns))
+        overflow = "ellipsis" if title == "key" else "fold"
+        grid.add_column(Text(title, style), justify=justify, no_wrap=True, overflow=overflow)  # type: ignore[arg-type]
+    grid.columns[-1].max_width = room([title for title, _, _ in columns], lines, width)
+    for row, line in zip(rows, lines, strict=True):
+        marked = "reverse" if view.marked is not None and place(row) == view.marked else None
+        grid.add_row(*map(Text, line), style=marked)
     return grid
+
+
+def room(titles: Sequence[str], lines: Iterable[Sequence[str]], width: int) -> int:
+    """How wide the last column may be, so that those before it keep theirs."""
+    *others, _ = zip(titles, *lines, strict=True)
+    return max(_LEAST_NAME, width - sum(max(map(cell_len, column)) + GAP for column in others))
 
 
 _TITLES = {"rate": "accesses"}

@@ -136,7 +136,7 @@ def api(
     readings: tuple[Reading, ...], names: KeyNames, now: Moment, limit: int, db: int | None = None
 ) -> dict[str, Any]:
     """Build the answer of `/api/v1/hotkeys` (see the contract); what is unknown or withheld is None."""
-    rows = [_row(reading, key) for reading, key in listed(readings, names, limit, db)]
+    rows = [row(reading, key) for reading, key in listed(readings, names, limit, db)]
     for reading in readings:
         rows += native.rows(reading, names, min(limit, MOST_KEYS), db)
     fresh = [reading.hotkeys for reading in readings if reading.hotkeys]
@@ -146,7 +146,7 @@ def api(
         "window_end": max((one.window_end for one in fresh), default=None),
         "window_seconds": newest.window_seconds if newest else _configured_window(readings),
         "targets": [_target(reading) for reading in readings],
-        "hotkeys": [{**row, "rank": rank} for rank, row in enumerate(rows, start=1)],
+        "hotkeys": [{**one, "rank": rank} for rank, one in enumerate(rows, start=1)],
     }
 
 
@@ -166,9 +166,10 @@ def _target(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _row(reading: Reading, key: ShownKey) -> dict[str, Any]:
+def row(reading: Reading, key: ShownKey, rank: int = 0) -> dict[str, Any]:
+    """The figures of one key, as a row of `/api/v1/hotkeys`."""
     return {
-        "rank": 0,  # given by the caller
+        "rank": rank,
         "target": reading.node.target,
         "addr": reading.node.addr,
         "db": key.db,

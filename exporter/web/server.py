@@ -66,6 +66,7 @@ def application(
         "/health/redis": site.health_redis,
         "/health/redis-alerts": site.health_alerts,
         "/api/v1/hotkeys": site.hotkeys,
+        "/api/v1/hotkeys/{key:path}": site.hotkey,
         "/api/v1/status": site.status,
         "/api/v1/warming": site.warming,
         "/-/healthy": site.healthy,

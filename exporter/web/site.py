@@ -18,7 +18,7 @@ from exporter.config.endpoint import join
 from exporter.guests import is_guest
 from exporter.keynames import KeyNames
 from exporter.snapshot import NodeStatus
-from exporter.views import alerts, certificates, health, hotkeys, warming
+from exporter.views import alerts, certificates, details, health, hotkeys, warming
 from exporter.views.discovery import discovery
 from exporter.views.exposition import negotiate
 from exporter.views.families import Collect
@@ -165,6 +165,21 @@ class Site:
         names = self._keynames(config)
         shown = hotkeys.api(readings, names, now, config.sampling.top if limit is None else limit, db)
         return await answer(request, to_json(shown), JSON)
+
+    async def hotkey(self, request: Request) -> Response:
+        """`/api/v1/hotkeys/KEY`, with `target`, `node` and `db`: details of one key, which is in focus from now on."""
+        parameters(request, "target", "node", "db")
+        config, now, target = self._daemon.config(), self._clock(), self._target(request)
+        db = whole(request, "db", 0, 2**31 - 1)
+        wanted = details.Wanted(request.path_params["key"], request.query_params.get("node"), db)
+        found = details.matches(read(self._board, config, now, target), self._keynames(config), wanted)
+        if not found:
+            raise HTTPException(404, "key: no window has a hot key of this name; /api/v1/hotkeys lists their names")
+        if len(found) > 1:
+            places = ", ".join(match.place for match in found[: details.MOST_CHOICES])
+            raise HTTPException(400, f"key: there are several of this name, ask for one of them: {places}")
+        close = details.look_closely(self._board, found[0], now)
+        return await answer(request, to_json(details.api(close, now)), JSON)
 
     async def status(self, request: Request) -> Response:
         """`/api/v1/status`."""

@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from exporter.top import screen
-from exporter.top.table import SORTS, View, chosen, deviation, life, number, size
+from exporter.top.keyboard import split
+from exporter.top.table import SORTS, View, chosen, deviation, life, number, place, size
 
 
 def row(key: str, rate: float | None, **more: Any) -> dict[str, Any]:
@@ -65,6 +66,30 @@ def test_key_presses() -> None:
     assert View().after("x") == View()
     assert View(rows=100).after("+").rows == 100
     assert View(rows=5).after("-").rows == 5
+
+
+def test_a_row_is_pointed_at_and_opened() -> None:
+    """Arrows point at keys, which keep the mark when the order changes; Enter opens it, Esc leads back."""
+    rows = chosen(DOCUMENT, View())
+    view = View().after("down", rows).after("down", rows)
+    assert view.marked == place(rows[1])
+    assert view.after("up", rows).marked == view.after("up", rows).after("up", rows).marked == place(rows[0])
+    assert view.after("end", rows).marked == view.after("end", rows).after("down", rows).marked == place(rows[-1])
+    assert view.after("down", rows[::-1]).marked == place(rows[0]), "it is the key that is marked, not the line"
+    opened = view.after("\r", rows)
+    assert opened.opened == view.marked
+    assert opened.after("s", rows) == opened.after("down", rows) == opened, "what is not on this screen does nothing"
+    assert opened.after("p", rows).paused
+    assert opened.after("\x1b", rows) == view
+    assert View().after("\r", rows).opened == place(rows[0]), "the first one if none is pointed at"
+    assert View().after("\r", ()) == View().after("up", ()) == View()
+
+
+def test_keys_of_a_terminal() -> None:
+    """Arrows are sequences that begin with Escape, which is a key by itself, too; several may come at once."""
+    assert split("q\x1b[A\x1bOB\x1b\r\x1b[5~é") == ["q", "up", "down", "\x1b", "\r", "other", "é"]
+    typing = View(typing=True).after("up").after("other").after("é")
+    assert typing.filter == "é"
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 50), (40, 10)])
