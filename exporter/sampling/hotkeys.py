@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +26,9 @@ from exporter.monitor.switch import Switch
 from exporter.sampling.focusing import Focusing, Spell
 from exporter.sampling.labels import LabelBudget
 from exporter.sampling.slowdown import Slowdown
+from exporter.sampling.totals import Totals
 from exporter.sampling.window import Piece, Window
-from exporter.snapshot import HotKey, HotKeys, NodeStatus, SamplingState, SamplingTotals, Source
+from exporter.snapshot import HotKey, HotKeys, NodeStatus, SamplingState, Source
 
 if TYPE_CHECKING:
     import threading
@@ -84,7 +84,7 @@ class Sampler:
         self._labels = LabelBudget(settings.top, settings.max_new_labels_per_hour)
         self._focusing = Focusing(board, link.node, settings.window)
         self._begin_window()
-        self._totals = _Totals()
+        self._totals = Totals()
         self._refusals = 0
         self._table: CommandTable | None = None
         self._table_at = 0.0
@@ -359,35 +359,6 @@ class Safety:
     budget: SharedBudget
     switch: Switch = field(default_factory=Switch)
     streams: Streams = field(default_factory=Streams)
-
-
-class _Totals:
-    """The counters of `SamplingTotals` while they grow."""
-
-    def __init__(self) -> None:
-        self.observed_seconds = 0.0
-        self.events = 0
-        self.bytes = 0
-        self.own_lines = 0
-        self.skipped_lines = 0
-        self.bursts: Counter[str] = Counter({outcome.value: 0 for outcome in Outcome})
-        self.skips: Counter[str] = Counter()
-        self.labels_suppressed = 0
-        self.last_success: float | None = None
-
-    def took(self, piece: Slice) -> None:
-        """A slice ended."""
-        self.observed_seconds += piece.end - piece.start
-        self.events += piece.lines
-        self.bytes += piece.size_bytes
-        self.bursts[piece.outcome.value] += 1
-
-    def frozen(self) -> SamplingTotals:
-        """The counters as a snapshot."""
-        return SamplingTotals(
-            self.observed_seconds, self.events, self.bytes, self.own_lines, self.skipped_lines,
-            dict(self.bursts), dict(self.skips), self.labels_suppressed, self.last_success,
-        )  # fmt: skip
 
 
 def _hot_key(estimate: KeyEstimate, total: float) -> HotKey:
