@@ -32,6 +32,7 @@ CLIENTS, HOSTS, COMMANDS, PAIRS = 128, 128, 32, 384
 OTHERS = b"*"
 LISTED = 50
 _LEAST_FREEDOM = 3.0
+_MICROSECOND = 1e-6
 _ALL: Subject = (b"", b"")
 
 
@@ -111,7 +112,8 @@ class CallerBook:
         stretch.span += max(cycle, observed)
         if not sightings.calls:
             return
-        worth = sightings.weight * (max(1.0, cycle / observed) if observed else 1.0)
+        # Clocks have microseconds, and what was observed in full must come out so to the last bit.
+        worth = sightings.weight * (cycle / observed if observed and cycle - observed > _MICROSECOND else 1.0)
         counts: Counter[Subject] = Counter()
         for call in sightings.calls:
             counts[_ALL] += call.accesses

@@ -38,6 +38,13 @@ def test_what_was_read_in_full_has_no_error() -> None:
     assert [(one.client, one.command) for one in found.pairs] == [(WEB, b"get"), (APP, b"set")]
 
 
+def test_rounding_makes_no_error() -> None:
+    """A cycle that differs from what was observed in its last bits is the same."""
+    book = CallerBook(KEY)
+    book.add(1_795_397_124.1, 1_795_397_124.3, 0.2 * (1 + 1e-9), calls(get=3, set=1))
+    assert {one.low for one in book.callers().clients} == {0.75, 0.25}
+
+
 def test_bursts_speak_for_their_cycles() -> None:
     """A burst of 10 ms in a cycle of 100 ms: ten times what was seen, and an error."""
     book = CallerBook(KEY)
