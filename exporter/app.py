@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 PROGRAM = "hotkey-exporter"
 GUESTS_SECONDS = 10.0
 """How often guests that nobody asks for any more are looked for."""
+GARBAGE_SECONDS = 60.0
+"""A connection that was lost is a cycle of few objects with large buffers: no number of new objects tells of it."""
 GARBAGE_OBJECTS = 20_000
 """New objects between two searches for cycles. A window makes tens of thousands of tuples a second, none in a cycle."""
 
@@ -169,7 +171,8 @@ class App:
         return config.model_copy(update={"targets": (*config.targets, *self._guests.targets)})
 
     def _keep_up(self, stop: threading.Event) -> None:
-        """Reload at SIGHUP, and now and then see guests off."""
+        """Reload at SIGHUP, and now and then see guests off and search for cycles."""
+        searched = time.monotonic()
         while not stop.is_set():
             asked = self._hangup.wait(GUESTS_SECONDS)
             self._hangup.clear()
@@ -177,8 +180,11 @@ class App:
                 return
             if asked:
                 self.reload()
-            else:
-                self._see_off()
+                continue
+            self._see_off()
+            if time.monotonic() - searched >= GARBAGE_SECONDS:
+                searched = time.monotonic()
+                gc.collect()
 
     def _see_off(self) -> None:
         with self._changing:
