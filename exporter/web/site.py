@@ -23,6 +23,7 @@ from exporter.views.discovery import discovery
 from exporter.views.exposition import negotiate
 from exporter.views.families import Collect
 from exporter.views.metrics import MetricsView
+from exporter.views.page.details import opened_key
 from exporter.views.page.document import page
 from exporter.views.page.filters import Filter
 from exporter.views.page.known import Known
@@ -143,8 +144,9 @@ class Site:
         config, now = self._daemon.config(), self._clock()
         names, readings = self._keynames(config), read(self._board, config, now)
         active = alerts.active(readings, config, names)
-        known = Known(readings, active, self._board.warmth.jobs, self._board.history, names, now)
         wanted = Filter.of(request.query_params)
+        opened = opened_key(self._board, readings, names, wanted, now)
+        known = Known(readings, active, self._board.warmth.jobs, self._board.history, names, now, opened)
         return await answer(request, page(known, wanted, __version__, self._urls), HTML)
 
     async def asset(self, request: Request) -> Response:

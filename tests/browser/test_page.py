@@ -13,6 +13,7 @@ from exporter.views.reading import Moment
 from tests.browser.site import Site
 from tests.servers import wait_for
 from tests.views import shop
+from tests.views.test_details import callers
 from tests.views.test_page_filter import many
 from tests.warming.states import jobs
 
@@ -142,6 +143,39 @@ def test_without_javascript_it_is_a_plain_table(site: Site, open_tab: OpenTab) -
     tab.page.locator("#pause").click()
     assert "pause=1" in tab.page.url
     assert tab.page.locator("#pause").inner_text() == "Resume"
+
+
+def test_details_of_a_key_by_keyboard(board: Board, site: Site, open_tab: OpenTab) -> None:
+    """Enter opens them, Escape closes them; the keyboard goes on inside, and then at the row; they renew themselves."""
+    tab = open_tab(site.url)
+    tab.page.evaluate("window.not_reloaded = true")
+    tab.page.locator("#hotkeys tbody th a").nth(1).focus()
+    tab.page.keyboard.press("Enter")
+    wait_for(lambda: tab.page.evaluate("document.activeElement.id") == "close", PATIENCE, "the details")
+    assert "product:8841:price" in tab.page.locator("#details h2").inner_text()
+    board.publish(shop.CACHE, callers())
+    wait_for(lambda: tab.page.locator("#details tbody tr").count() == 4, PATIENCE, "the callers")
+    assert tab.page.evaluate("document.activeElement.id") == "close"
+    assert open_tab(tab.page.url).page.locator("#details tbody tr").count() == 4
+    tab.page.keyboard.press("Escape")
+    wait_for(lambda: tab.page.locator("#details").inner_text() == "", PATIENCE, "the end of the details")
+    assert tab.page.evaluate("document.activeElement.innerText") == "product:8841:price"
+    assert tab.page.evaluate("window.not_reloaded")
+
+
+@pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])
+def test_axe_finds_nothing_serious_in_details(
+    board: Board, site: Site, open_tab: OpenTab, options: dict[str, Any]
+) -> None:
+    """Nor does a phone have to scroll sideways; without JavaScript there are the same tables."""
+    board.publish(shop.CACHE, callers())
+    url = f"{site.url}?key=product%3A8841%3Aprice"
+    tab = open_tab(url, **options)
+    assert tab.page.locator("#details tbody tr").count() == 4
+    found = Axe().run(tab.page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in {"serious", "critical"}] == []
+    assert tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert open_tab(url, java_script_enabled=False, **options).page.locator("#details tbody tr").count() == 4
 
 
 def test_names_of_keys_never_run(board: Board, site: Site, open_tab: OpenTab) -> None:

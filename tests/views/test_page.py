@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from exporter.snapshot import Board, GroupRate, HotKey, SamplingState, Source
 from exporter.views.alerts import active
 from exporter.views.markup import Html, tag
+from exporter.views.page.details import opened_key
 from exporter.views.page.document import page
 from exporter.views.page.filters import Filter
 from exporter.views.page.known import Known
@@ -72,15 +73,17 @@ def html(
     board = board or shop.shop_board()
     readings = read(board, config, now)
     alerts = active(readings, config, shop.NAMES)
-    known = Known(readings, alerts, board.warmth.jobs, board.history, shop.NAMES, now)
-    return page(known, wanted or Filter(), "0.1.0", ASSETS).decode()
+    wanted = wanted or Filter()
+    opened = opened_key(board, readings, shop.NAMES, wanted, now)
+    known = Known(readings, alerts, board.warmth.jobs, board.history, shop.NAMES, now, opened)
+    return page(known, wanted, "0.1.0", ASSETS).decode()
 
 
 def test_the_page_is_whole_without_its_script() -> None:
     """Nodes, alerts, keys, groups and cost are all in the first answer, in sections that the script can find."""
     document = Document(html())
     sections = {one.get("id") for one in document.all("section")}
-    assert sections == {"nodes", "alerts", "hotkeys", "native", "shards", "groups", "cost", "warming"}
+    assert sections == {"nodes", "alerts", "details", "hotkeys", "native", "shards", "groups", "cost", "warming"}
     for text in ("flash-sale:banner", "RedisDown", "product:*:price", "Sampling cost", "131,402", "refused"):
         assert text in document.text
     assert "refresh" in {one.get("http-equiv") for one in document.all("meta")}

@@ -26,6 +26,7 @@ FILTERS = st.builds(
     Filter,
     target=TEXT, node=TEXT, db=st.none() | st.integers(0, 10**9 - 1), group=TEXT, q=TEXT,
     limit=st.sampled_from(LIMITS), theme=st.sampled_from(("", *THEMES)), pause=st.booleans(),
+    key=TEXT, at=TEXT,
 )  # fmt: skip
 
 
@@ -38,7 +39,11 @@ def test_every_view_has_a_link_that_leads_back_to_it(wanted: Filter) -> None:
 
 
 @settings(max_examples=25)
-@given(st.dictionaries(st.sampled_from(["target", "db", "limit", "theme", "pause", "q", "utm_source"]), st.text()))
+@given(
+    st.dictionaries(
+        st.sampled_from(["target", "db", "limit", "theme", "pause", "q", "key", "at", "utm_source"]), st.text()
+    )
+)
 def test_no_link_is_wrong(parameters: dict[str, str]) -> None:
     """What means nothing counts as not given: a page for people has no 400."""
     wanted = Filter.of(parameters)

@@ -62,11 +62,33 @@ function go(url, apply) {
   return refresh(apply);
 }
 
+// Where the keyboard goes on: in the details that were opened, and then at the row that led there.
+function follow(link) {
+  const before = new URLSearchParams(location.search);
+  const row = link.closest("tr[data-key]");
+  const apply = link.id === "pause" && !paused() ? showButtons : show;
+  go(link.getAttribute("href"), (fresh) => {
+    apply(fresh);
+    if (link.id === "close") {
+      const name = `${before.get("at")} ${before.get("key")}`;
+      const rows = [...document.querySelectorAll("#hotkeys tr")];
+      rows.find((one) => one.dataset.key === name)?.querySelector("a")?.focus();
+    } else if (row) {
+      document.getElementById("close")?.focus();
+    }
+  });
+}
+
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href^='?']");
   if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0) {
     event.preventDefault();
-    go(link.getAttribute("href"), link.id === "pause" && !paused() ? showButtons : show);
+    follow(link);
+  }
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !/^(INPUT|SELECT)$/.test(event.target.nodeName)) {
+    document.getElementById("close")?.click();
   }
 });
 

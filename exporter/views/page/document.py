@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from exporter.views.markup import Html, tag
 from exporter.views.native import native_table
 from exporter.views.page.cost import cost_panel
+from exporter.views.page.details import details_panel
 from exporter.views.page.filters import Filter, form
 from exporter.views.page.groups import group_panel
 from exporter.views.page.jobs import job_panel
@@ -101,6 +102,7 @@ def _main(known: Known, shown: Known, wanted: Filter) -> Html:
         "main",
         form(known, wanted),
         alert_list(shown.alerts),
+        details_panel(shown, wanted),
         key_panel(shown, wanted),
         node_panel(shown, wanted),
         native_table(shown.readings, shown.names, wanted.takes_key),

@@ -23,11 +23,15 @@ LIMITS = (25, 50, 100)
 THEMES = ("light", "dark")
 MOST_CHOICES = 200
 MOST_TEXT = 200
+MOST_NAME = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What was asked for; empty and None mean all. `q` is a part of a key's name as it is written."""
+    """What was asked for; empty and None mean all. `q` is a part of a key's name as it is written.
+
+    `key` is the whole name of a key whose details are shown, and `at` its target, address and database.
+    """
 
     target: str = ""
     node: str = ""
@@ -37,6 +41,8 @@ class Filter:
     limit: int = LIMITS[0]
     theme: str = ""
     pause: bool = False
+    key: str = ""
+    at: str = ""
 
     @classmethod
     def of(cls, parameters: Mapping[str, str]) -> Filter:
@@ -51,6 +57,8 @@ class Filter:
             limit=int(limit) if limit in map(str, LIMITS) else LIMITS[0],
             theme=theme if theme in THEMES else "",
             pause=parameters.get("pause") == "1",
+            key=parameters.get("key", "")[:MOST_NAME],
+            at=parameters.get("at", "")[:MOST_NAME],
         )
 
     def link(self, **changes: object) -> str:
@@ -110,7 +118,8 @@ def form(known: Known, wanted: Filter) -> Html:
                                        "placeholder": "part of a name", "maxlength": str(MOST_TEXT),
                                        "autocomplete": "off", "spellcheck": "false"}), "q"),
         _choice("limit", map(str, LIMITS), str(wanted.limit)),
-        tag("input", at={"type": "hidden", "name": "theme", "value": wanted.theme}) if wanted.theme else None,
+        *[tag("input", at={"type": "hidden", "name": name, "value": value})
+          for name in ("theme", "key", "at") if (value := getattr(wanted, name))],
         tag("button", "Apply", at={"type": "submit"}),
         tag("a.clear", "clear", at={"href": Filter(theme=wanted.theme).link()}) if wanted.narrows else None,
         at={"id": "filters", "method": "get", "role": "search", "aria-label": "filter"},

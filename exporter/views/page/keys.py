@@ -34,7 +34,7 @@ def key_panel(known: Known, wanted: Filter) -> Html:
     most = max(key.high for _, key in rows) or 1.0
     seconds = known.history.span(known.now.monotonic) * SLOT_SECONDS
     columns = [f"last {span(seconds)}" if one == "last hour" else one for one in _COLUMNS]
-    body = [_row(rank, row, most, known) for rank, row in enumerate(rows, 1)]
+    body = [_row(rank, row, most, known, wanted) for rank, row in enumerate(rows, 1)]
     return panel("hotkeys", "Hot keys", note, table("keys", "hot keys, the most accessed first", columns, body))
 
 
@@ -62,8 +62,10 @@ def _rows(known: Known, wanted: Filter) -> list[Row]:
     return sorted(found, key=lambda row: row[1].rate, reverse=True)[: wanted.limit]
 
 
-def _row(rank: int, row: Row, most: float, known: Known) -> Html:
+def _row(rank: int, row: Row, most: float, known: Known, wanted: Filter) -> Html:
     reading, key = row
+    place = at(reading, key)
+    name = tag("code", key.key or "(empty)")
     facts = key.facts
     hot = (key.low_to_threshold or 0.0) > 1.0
     dominant = hot and key.share > reading.target.sampling.threshold_share
@@ -77,7 +79,7 @@ def _row(rank: int, row: Row, most: float, known: Known) -> Html:
         ),
         tag(
             "th.key",
-            tag("code", key.key or "(empty)"),
+            tag("a", name, at={"href": wanted.link(key=key.key, at=place)}) if key.key else name,
             tag("span.chip.warning", "dominant") if dominant else None,
             tag("span.chip", f"db {key.db}") if key.db else None,
             tag("small", where(reading.node)) if known.several else None,
@@ -95,8 +97,13 @@ def _row(rank: int, row: Row, most: float, known: Known) -> Html:
         cell("more", "type", facts.type if facts else None),
         cell("more.number", "size", size(facts.memory_bytes) if facts and facts.memory_bytes is not None else None),
         cell("more.number", "TTL", _life(key)),
-        at={"data-key": f"{reading.node.target} {reading.node.addr} {key.db} {key.key}"},
+        at={"data-key": f"{place} {key.key}"},
     )
+
+
+def at(reading: Reading, key: ShownKey) -> str:
+    """Where a key is: target, address and database, as a link says it."""
+    return f"{reading.node.target} {reading.node.addr} {key.db}"
 
 
 def _life(key: ShownKey) -> str | None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from exporter.keynames import KeyNames
     from exporter.snapshot import Node
     from exporter.views.alerts import Alert
+    from exporter.views.details import Details
     from exporter.views.page.filters import Filter
     from exporter.views.reading import Moment, Reading
     from exporter.warmth import JobState
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Readings of nodes, active alerts, states of warming jobs and the last hour, at `now`."""
+    """Readings of nodes, active alerts, states of warming jobs and the last hour, at `now`.
+
+    `opened` are the details of the key that was asked for, if it is known.
+    """
 
     readings: tuple[Reading, ...]
     alerts: tuple[Alert, ...]
@@ -25,6 +29,7 @@ class Known:
     history: History
     names: KeyNames
     now: Moment
+    opened: Details | None = None
 
     def only(self, wanted: Filter) -> Known:
         """What is left of it for a filter by target and node."""
