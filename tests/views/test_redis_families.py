@@ -131,6 +131,14 @@ def test_new_servers_tell_more() -> None:
     assert any({"valkey_version", "valkey_release_stage"} <= names for names in valkey["redis_instance_info"])
 
 
+def test_what_has_no_certificate_has_none_that_ends() -> None:
+    """Valkey says 0 seconds where it has no certificate: no sample, or every plain server would look expired."""
+    plain, name = captured_text("valkey-9.1.2"), "redis_tls_server_cert_expires_in_seconds"
+    assert name not in label_names(scrape(answered(plain)))
+    served = plain.replace(b"tls_server_cert_serial:none", b"tls_server_cert_serial:0A1F")
+    assert series(scrape(answered(served)))[name, ()] == 0
+
+
 def test_an_error_is_a_word_and_not_a_text() -> None:
     """`err` is a reason of redis_down_info; the text that redis_exporter puts there holds ports and never repeats."""
     board = shop.shop_board()

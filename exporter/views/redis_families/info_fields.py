@@ -18,21 +18,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field, its family, and the divisor between their units. Without `help` the family is just named."""
+    """A field, its family, and the divisor between their units. Without `help` the family is just named.
+
+    `unless` is another field and what it says where there is nothing to measure, so that 0 would be a lie.
+    """
 
     field: str
     name: str
     help: str = ""
     divisor: float = 1.0
+    unless: tuple[str, str] | None = None
 
     def row(self, kind: Kind, *, cluster: bool = False) -> Row:
         """The family, read from INFO, or from CLUSTER INFO."""
 
         def value(stats: ServerStats) -> float | None:
-            found = value_of(stats.cluster if cluster else stats.info, self.field)
+            fields = stats.cluster if cluster else stats.info
+            if self.unless is not None and fields.get(self.unless[0]) == self.unless[1]:
+                return None
+            found = value_of(fields, self.field)
             return None if found is None else found / self.divisor
 
         return row(self.name, self.help or f"{self.name} metric", plain(value), kind)
+
+
+def _ends(which: str) -> Field:
+    """Valkey says 0 seconds, and `none` for the serial number, where it has no such certificate."""
+    name = f"tls_{which}_cert_expires_in_seconds"
+    return Field(name, name, unless=(f"tls_{which}_cert_serial", "none"))
 
 
 GAUGES = (
@@ -182,9 +195,9 @@ GAUGES = (
     Field("replicas_repl_buffer_peak", "replicas_repl_buffer_peak_bytes"),
     Field("replicas_waiting_psync", "replicas_waiting_psync"),
     # TLS, on Valkey
-    Field("tls_server_cert_expires_in_seconds", "tls_server_cert_expires_in_seconds"),
-    Field("tls_client_cert_expires_in_seconds", "tls_client_cert_expires_in_seconds"),
-    Field("tls_ca_cert_expires_in_seconds", "tls_ca_cert_expires_in_seconds"),
+    _ends("server"),
+    _ends("client"),
+    _ends("ca"),
     # Scripting engines, on Valkey
     Field("engines_count", "scripting_engines_count"),
     Field("engines_total_used_memory", "scripting_engines_memory_used_bytes"),
