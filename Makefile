@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run stack test check audit bench docs pictures soak clean
+.PHONY: help run stack test check audit bench docs pictures boards soak clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -47,6 +47,9 @@ docs: $(VENV)/.test ## write config.yaml, docs/configuration.md and docs/metrics
 
 pictures: $(VENV)/.test ## take the pictures of the page in the docs anew; needs Chromium
 	@$(BIN)/python -m tests.browser.pictures docs/images
+
+boards: $(VENV)/.test ## take the pictures of the dashboards in the docs anew, eight minutes; needs Chromium and npm
+	@$(BIN)/python -m tests.dashboards.pictures docs/images
 
 soak: $(VENV)/.test ## the long tests
 	@$(BIN)/python -m pytest -q -m slow --timeout 7200

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 LAST = {"calcs": ["lastNotNull"], "fields": "", "values": False}
-WIDE = 12
-"""From this width on a legend has room for figures."""
+WIDE, HIGH = 12, 8
+"""From this size on a legend has room for figures."""
+LEAST_COLUMN_WIDTH = 60
+LEAST_SHARE = 0.01
 TYPES: Mapping[type[Look], str] = {
     Lines: "timeseries",
     Number: "stat",
@@ -62,7 +64,7 @@ def _target(panel: Panel, n: int) -> dict[str, Any]:
 def _defaults(panel: Panel) -> dict[str, Any]:
     found: dict[str, Any] = {
         "color": {"mode": _color_mode(panel)},
-        "custom": _custom(panel.look),
+        "custom": _custom(panel),
         "links": [_link(one) for one in panel.links],
         "mappings": _mappings(panel.texts),
         "thresholds": _thresholds(panel.thresholds),
@@ -78,13 +80,16 @@ def _color_mode(panel: Panel) -> str:
     return "palette-classic"
 
 
-def _custom(look: Look) -> dict[str, Any]:
-    match look:
+def _custom(panel: Panel) -> dict[str, Any]:
+    match panel.look:
         case Lines(stack=stack, limit=limit):
+            # Without it Grafana draws a share that is always 0 on an axis up to 10,000 %.
+            least = {"axisSoftMax": LEAST_SHARE} if panel.unit == "percentunit" and panel.maximum is None else {}
             return {
+                **least,
                 "axisPlacement": "auto",
                 "drawStyle": "line",
-                "fillOpacity": 40 if stack else 8,
+                "fillOpacity": 40 if stack else 0,
                 "lineInterpolation": "linear",
                 "lineWidth": 1,
                 "showPoints": "never",
@@ -93,7 +98,9 @@ def _custom(look: Look) -> dict[str, Any]:
                 "thresholdsStyle": {"mode": "dashed" if limit is not None else "off"},
             }
         case Table():
-            return {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": True, "inspect": False}
+            # Grafana's own least width, 150, makes a table of many columns scroll sideways.
+            cell = {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False, "inspect": False}
+            return {**cell, "minWidth": LEAST_COLUMN_WIDTH}
         case States():
             return {"fillOpacity": 70, "lineWidth": 0}
         case Heat():
@@ -105,7 +112,7 @@ def _options(panel: Panel) -> dict[str, Any]:
     tooltip = {"mode": "multi", "sort": "desc"}
     match panel.look:
         case Lines():
-            wide = panel.width >= WIDE
+            wide = panel.width >= WIDE and panel.height >= HIGH
             calcs = ["mean", "max", "lastNotNull"] if wide else []
             mode = "table" if wide else "list"
             return {
@@ -211,6 +218,8 @@ def _properties(column: Column) -> list[dict[str, Any]]:
     found: list[tuple[str, Any]] = []
     if column.unit:
         found.append(("unit", column.unit))
+    if column.label:
+        found.append(("custom.filterable", True))
     if column.width:
         found.append(("custom.width", column.width))
     if column.thresholds:
@@ -226,15 +235,19 @@ def _properties(column: Column) -> list[dict[str, Any]]:
 
 
 def _joined(panel: Panel, look: Table) -> list[dict[str, Any]]:
-    """Join the queries' frames by their labels, then order and name the columns."""
+    """Join the queries' frames by their labels, then keep, order and name the columns."""
     values = (f"Value #{letter}" for letter, _ in zip(ascii_uppercase, panel.queries, strict=False))
     single = len(panel.queries) == 1
     fields = [column.label or ("Value" if single and next(values) else next(values, "")) for column in look.columns]
     titles = {field: column.title for field, column in zip(fields, look.columns, strict=True)}
     organize = {
-        "excludeByName": {"Time": True},
+        "excludeByName": {},
         "includeByName": {},
         "indexByName": {field: n for n, field in enumerate(fields)},
         "renameByName": titles,
     }
-    return [{"id": "merge", "options": {}}, {"id": "organize", "options": organize}]
+    return [
+        {"id": "merge", "options": {}},
+        {"id": "filterFieldsByName", "options": {"include": {"names": fields}}},
+        {"id": "organize", "options": organize},
+    ]

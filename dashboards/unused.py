@@ -39,6 +39,7 @@ UNUSED = (
         "redis_aof_pending_rewrite", "redis_module_fork_last_cow_size", "redis_lazyfreed_objects",
         "redis_total_blocking_keys_on_nokey", "redis_tracking_total_prefixes", "redis_active_clients",
         "redis_process_id", "redis_sentinel_master_config_epoch", "redis_io_threads_active",
+        "process_virtual_memory_bytes",
         "redis_expired_time_cap_reached_total", "redis_eventloop_duration_sum_usec_total",
         "redis_instantaneous_eventloop_cycles_per_sec", "redis_eventloop_cycles_with_clients_processing_total",
     )),
@@ -69,9 +70,6 @@ UNUSED = (
     ("for joins of your own", ("redis_target_info",)),
     ("heat of a cluster by slot: CLUSTER SLOT-STATS says more where there is one", (
         "redis_hot_slot_accesses_per_second",
-    )),
-    ("a canary that does not come is the reason silent of redis_sampling_source_info; its lag is for the curious", (
-        "redis_sampling_canary_lag_seconds",
     )),
 )  # fmt: skip
 """Reasons, each with the families that it holds for."""

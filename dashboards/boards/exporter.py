@@ -109,9 +109,8 @@ PROCESS = Row(
         lines(
             "Memory",
             "bytes",
-            "Resident and virtual memory of the main process.",
-            Query(_own("process_resident_memory_bytes"), f"resident {LEGEND}"),
-            Query(_own("process_virtual_memory_bytes"), f"virtual {LEGEND}"),
+            "Resident memory of the main process.",
+            Query(_own("process_resident_memory_bytes"), LEGEND),
         ),
         lines("CPU time", "percentunit", "Share of a core.", Query(_grown("process_cpu_seconds_total"), LEGEND)),
         lines(
@@ -126,20 +125,6 @@ PROCESS = Row(
             "Whether Prometheus reaches the exporter.",
             Query(_own("up"), LEGEND),
             texts=UP_DOWN,
-        ),
-        lines(
-            "Certificates of the endpoint",
-            "s",
-            "How long the exporter's own certificate (web) and that of its clients' authority (ca) are still good.",
-            Query(
-                by_exporter(
-                    f"{select('redis_tls_certificate_not_after_timestamp_seconds', NO_TARGET, EXPORTER)} - time()",
-                    "role",
-                ),
-                "{{role}} {{instance}}",
-            ),
-            width=24,
-            height=5,
         ),
         lines(
             "Runs of scheduled jobs",
@@ -167,6 +152,27 @@ PROCESS = Row(
             ),
         ),
     ),
+)
+
+TLS = Row(
+    "TLS of the endpoint",
+    (
+        lines(
+            "Certificates of the endpoint",
+            "s",
+            "How long the exporter's own certificate (web) and that of its clients' authority (ca) are still good.",
+            Query(
+                by_exporter(
+                    f"{select('redis_tls_certificate_not_after_timestamp_seconds', NO_TARGET, EXPORTER)} - time()",
+                    "role",
+                ),
+                "{{role}} {{instance}}",
+            ),
+            width=24,
+            height=5,
+        ),
+    ),
+    closed=True,
 )
 
 COST = Row(
@@ -251,10 +257,10 @@ COST = Row(
             "What the keyspace sampler does, or why it cannot.",
             (
                 Column("Target", "target"),
-                Column("Node", "addr"),
+                Column("Node", "addr", width=135),
                 Column("State", "reason"),
                 Column("Looks/s", unit="cps"),
-                Column("Age of the figures", unit="s"),
+                Column("Age", unit="s"),
             ),
             "max by (target, addr, reason) "
             f"({select('redis_keyspace_state_info')} * on (job, instance, target, addr) group_left () "
@@ -275,14 +281,24 @@ FRESH = Row(
             "s",
             "Since the window was last brought up to date.",
             age("redis_sampling_last_success_timestamp_seconds"),
+            width=6,
         ),
         lines(
             "Age of INFO",
             "s",
             "Since INFO was last read. What is too old is withheld, not repeated.",
             age("redis_stats_last_success_timestamp_seconds"),
+            width=6,
         ),
-        states("Sampling", "1 while the window is fresh.", gauge("redis_sampling_up"), texts=YES_NO),
+        lines(
+            "Way of a canary",
+            "s",
+            "How long the last canary, a PING on a second connection, took until it was read in MONITOR's stream. About "
+            "the length of an observation is fine; one that never comes is the reason silent of the source.",
+            gauge("redis_sampling_canary_lag_seconds"),
+            width=6,
+        ),
+        states("Sampling", "1 while the window is fresh.", gauge("redis_sampling_up"), texts=YES_NO, width=6),
     ),
 )
 
@@ -293,5 +309,5 @@ BOARD = Dashboard(
     "Whether the exporter is well, and what it costs the servers that it watches.",
     (JOB, INSTANCE, TARGETS, NODES),
     (ALERTS, EXPORTER_STARTS),
-    (NOW, PROCESS, COST, FRESH),
+    (NOW, PROCESS, COST, FRESH, TLS),
 )

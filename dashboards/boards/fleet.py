@@ -45,8 +45,8 @@ def alerts_table(runbooks: str) -> Row:
     """What is wrong right now; a click leads to the runbook of an alert."""
     runbook = Link("Its runbook", f'{runbooks}/${{__data.fields["Alert"]}}.md')
     columns = (
-        Column("Alert", "alertname", link=runbook),
-        Column("Severity", "severity", width=90),
+        Column("Alert", "alertname", width=240, link=runbook),
+        Column("Severity", "severity", width=100),
         Column("Target", "target"),
         Column("Node", "addr", link=drill("Its node", Uid.REDIS, NODE_FIELDS)),
         Column("Key", "key"),
@@ -117,10 +117,10 @@ NODES = Row(
             "A click on a node opens its page, one on its largest share its hot keys.",
             (
                 Column("Target", "target"),
-                Column("Node", "addr", link=drill("Its page", Uid.REDIS, NODE_FIELDS)),
+                Column("Node", "addr", width=160, link=drill("Its page", Uid.REDIS, NODE_FIELDS)),
                 Column("Role", "role", link=drill("Its hot keys", Uid.HOT_KEYS, NODE_FIELDS)),
-                Column("Up", texts={"0": "down", "1": "up"}, thresholds=levels((0, RED), (1, GREEN))),
-                Column("Commands/s", unit="ops"),
+                Column("Up", width=60, texts={"0": "down", "1": "up"}, thresholds=levels((0, RED), (1, GREEN))),
+                Column("Commands/s", unit="ops", width=125),
                 Column("Main thread", unit="percentunit", thresholds=levels((0, GREY), (0.85, ORANGE), (0.95, RED))),
                 Column("p99", unit="µs"),
                 Column("Memory", unit="bytes"),

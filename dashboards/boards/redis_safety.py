@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.model import Column, Query, Row
-from dashboards.panels import BLUE, GREEN, GREY, OK_FAILED, ORANGE, RED, YES_NO, levels, lines, states, table
+from dashboards.panels import GREEN, GREY, OK_FAILED, ORANGE, RED, YES_NO, levels, lines, states, table
 from dashboards.queries import (
     MASTERS,
     NODE_LEGEND,
@@ -24,10 +24,9 @@ PERSISTENCE = Row(
     (
         states(
             "Last RDB save and AOF write",
-            "Whether the last of each went well.",
-            Query(gauge("redis_rdb_last_bgsave_status"), f"RDB {NODE_LEGEND}"),
-            Query(gauge("redis_aof_last_write_status"), f"AOF write {NODE_LEGEND}"),
-            Query(gauge("redis_aof_last_bgrewrite_status"), f"AOF rewrite {NODE_LEGEND}"),
+            "Failed where the last RDB save, the last write to the AOF or its last rewrite did not go well.",
+            f"{gauge('redis_rdb_last_bgsave_status')} * {gauge('redis_aof_last_write_status')} * "
+            f"{gauge('redis_aof_last_bgrewrite_status')}",
             texts=OK_FAILED,
         ),
         lines(
@@ -79,14 +78,15 @@ PERSISTENCE = Row(
             Query(gauge("redis_aof_buffer_length"), f"writes {NODE_LEGEND}"),
             Query(gauge("redis_mem_aof_buffer_bytes"), f"all {NODE_LEGEND}"),
         ),
-        states(
+        lines(
             "Work in the background",
-            "Saves, rewrites, loading and snapshots of modules, as they happen.",
-            Query(gauge("redis_rdb_bgsave_in_progress"), f"RDB {NODE_LEGEND}"),
-            Query(gauge("redis_aof_rewrite_in_progress"), f"AOF {NODE_LEGEND}"),
-            Query(gauge("redis_loading_dump_file"), f"loading {NODE_LEGEND}"),
-            Query(gauge("redis_module_fork_in_progress"), f"module {NODE_LEGEND}"),
-            texts={"0": ("no", GREY), "1": ("yes", BLUE)},
+            "short",
+            "How many nodes save, rewrite, load or make a snapshot of a module, as it happens.",
+            Query(f"sum({gauge('redis_rdb_bgsave_in_progress')})", "RDB"),
+            Query(f"sum({gauge('redis_aof_rewrite_in_progress')})", "AOF"),
+            Query(f"sum({gauge('redis_loading_dump_file')})", "loading"),
+            Query(f"sum({gauge('redis_module_fork_in_progress')})", "module"),
+            stack=True,
         ),
         lines(
             "Keys of the last RDB load",
@@ -171,8 +171,8 @@ REPLICATION = Row(
                 Column("Target", "target"),
                 Column("Replica", "addr"),
                 Column("Master", "master_host"),
-                Column("Port", "master_port", width=70),
-                Column("Read only", "read_only", width=90),
+                Column("Port", "master_port", width=80),
+                Column("Read only", "read_only", width=110),
                 Column("Offset", unit="bytes"),
             ),
             "max by (target, addr, master_host, master_port, read_only) "

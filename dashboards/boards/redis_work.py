@@ -84,7 +84,12 @@ NOW = Row(
             "Which node plays which part, with what limits. A click on a node shows it alone, or its hot keys.",
             (
                 Column("Target", "target"),
-                Column("Node", "addr", link=drill("Only this node", Uid.REDIS, {"target": "Target", "addr": "Node"})),
+                Column(
+                    "Node",
+                    "addr",
+                    width=160,
+                    link=drill("Only this node", Uid.REDIS, {"target": "Target", "addr": "Node"}),
+                ),
                 Column("Role", "role", link=drill("Its hot keys", Uid.HOT_KEYS, {"target": "Target", "addr": "Node"})),
                 Column("Shard", "shard"),
                 Column("Group", "replication_group"),

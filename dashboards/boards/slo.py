@@ -120,7 +120,7 @@ def board(availability: float, errors: float) -> Dashboard:
                         "99th percentile",
                         "s",
                         "Time of commands on the server itself, over 5 minutes.",
-                        gauge("addr:redis_commands_latencies_seconds:p99_rate5m"),
+                        f"{gauge('addr:redis_commands_latencies_seconds:p99_rate5m')} > 0",
                     ),
                     lines(
                         "Hit ratio",

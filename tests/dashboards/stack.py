@@ -57,7 +57,7 @@ def running(directory: Path) -> Iterator[Stack]:
         cache = start(config=CACHE)
         group = Group(start)
         stack.push(group.__exit__)
-        cluster = _cluster(stack, start)
+        cluster = cluster_of(stack, start, shards=3, replicas=1)
         files = make_tls(directory)
         encrypted = start(tls=files)
         newer = [start("redis-8.2"), start("valkey-9.1", config={"io-threads": "2"})]
@@ -83,12 +83,12 @@ def _target(name: str, url: str) -> dict[str, Any]:
     return {"name": name, "url": url}
 
 
-def _cluster(stack: ExitStack, start: Any) -> list[Server]:
-    """Three primaries with a replica each; they find together while the rest of the fleet starts."""
+def cluster_of(stack: ExitStack, start: Any, shards: int, replicas: int) -> list[Server]:
+    """`shards` primaries with so many replicas each; they find together while the rest of the fleet starts."""
     settings = {"cluster-enabled": "yes", "cluster-node-timeout": "5000", "cluster-slot-stats-enabled": "yes"}
-    servers = [start("redis-8.2", config=settings) for _ in range(6)]
+    servers = [start("redis-8.2", config=settings) for _ in range(shards * (1 + replicas))]
     command = [program("redis-cli", "redis-tools"), "--cluster", "create", *(one.addr for one in servers)]
-    command += ["--cluster-replicas", "1", "--cluster-yes"]
+    command += ["--cluster-replicas", f"{replicas}", "--cluster-yes"]
     creation = subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
     stack.callback(_end, creation)
     return servers
@@ -121,14 +121,14 @@ def _scraping(directory: Path, port: int) -> Path:
     path = directory / "prometheus.yml"
     document = {
         "global": {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "2s"},
-        "rule_files": [str(_rules(directory))],
+        "rule_files": [str(rules(directory))],
         "scrape_configs": [ours, theirs],
     }
     path.write_text(yaml.safe_dump(document))
     return path
 
 
-def _rules(directory: Path) -> Path:
+def rules(directory: Path) -> Path:
     """The rules of the repository; alerts fire at once, since nobody waits here for their `for`."""
     groups = []
     for path in sorted((ROOT / "alerts" / "rules").glob("*.yaml")):
