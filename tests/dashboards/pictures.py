@@ -1,7 +1,8 @@
 """`python -m tests.dashboards.pictures DIRECTORY`: pictures of the dashboards for the docs, with live data.
 
-In: the fleet of `showcase`, which runs for six and a half minutes, with a server that is away for a moment. Out: WebP files, parts
-of a long dashboard one by one; what is wrong with them is printed and is exit code 1.
+In: the fleet of `showcase`, which runs for six and a half minutes, with a server that is away for a moment. Out: WebP
+files, the parts
+of a long dashboard one by one; what is wrong with them is printed, and the exit code is 1 then.
 """
 
 from __future__ import annotations
