@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import bcrypt
 import httpx
+import psutil
 import pytest
 
 from tests.servers import TlsFiles, make_tls, wait_for
@@ -176,6 +177,30 @@ def half_hello(port: int, count: int) -> Iterator[socket.socket]:
         yield sock
 
 
+def idle_tls(context: ssl.SSLContext) -> Callable[[int, int], Iterator[socket.socket]]:
+    """Connections over TLS that say nothing."""
+
+    def attack(port: int, count: int) -> Iterator[socket.socket]:
+        for sock in silent(port, count):
+            with suppress(OSError):
+                yield context.wrap_socket(sock, server_hostname="127.0.0.1")
+
+    return attack
+
+
+def unread(context: ssl.SSLContext) -> Callable[[int, int], Iterator[socket.socket]]:
+    """Many requests over TLS by somebody who knows the password, and never reads what is answered."""
+    token = httpx.BasicAuth(*AUTH)._auth_header
+
+    def attack(port: int, count: int) -> Iterator[socket.socket]:
+        for sock in idle_tls(context)(port, count):
+            with suppress(OSError):
+                sock.sendall(f"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n\r\n".encode() * 40)
+                yield sock
+
+    return attack
+
+
 def half_header(context: ssl.SSLContext) -> Callable[[int, int], Iterator[socket.socket]]:
     """Requests over TLS whose header never ends."""
 
@@ -191,14 +216,14 @@ def half_header(context: ssl.SSLContext) -> Callable[[int, int], Iterator[socket
 
 @pytest.mark.parametrize("count", [pytest.param(120), pytest.param(500, marks=pytest.mark.slow)])
 def test_a_flood_of_silent_clients_blocks_no_scrape(endpoint: Endpoint, tls_files: TlsFiles, count: int) -> None:
-    """Idle TLS, half-open and half-sent connections: scrapes go on, memory stays, all are closed, SIGTERM ends it."""
+    """Idle, half-open, half-sent, unread connections: scrapes go on, memory stays, all are closed, SIGTERM ends it."""
     context = endpoint.context(tls_files)
     port = endpoint.exporter.port
     calm = p99(scrapes(endpoint, context, 30))
     before = endpoint.exporter.rss()
     with ExitStack() as stack:
         attackers = []
-        for attack in (silent, half_hello, half_header(context)):
+        for attack in (silent, half_hello, idle_tls(context), half_header(context), unread(context)):
             for sock in attack(port, count):
                 stack.callback(sock.close)
                 attackers.append(sock)
@@ -208,9 +233,40 @@ def test_a_flood_of_silent_clients_blocks_no_scrape(endpoint: Endpoint, tls_file
         print(f"{len(attackers)} silent clients: {figures}")
         assert under_attack <= max(3 * calm, 0.25)
         assert grown <= 32e6
-        wait_for(lambda: all(map(closed, attackers)), 15, "all of them to be closed")
+        wait_for(lambda: open_connections(endpoint) == 0, 15, "all of them to be closed")
         assert endpoint.get(tls_files).status_code == 200
         assert endpoint.exporter.stop(signal.SIGTERM) < 5
+
+
+def open_connections(endpoint: Endpoint) -> int:
+    """How many clients it has, as the system sees it: who does not read does not see that it was closed."""
+    ours = (endpoint.exporter.port, psutil.CONN_ESTABLISHED)
+    return sum((one.laddr.port, one.status) == ours for one in endpoint.exporter.processes()[0].net_connections())
+
+
+def test_a_flood_leaves_other_clients_connections_alone(endpoint: Endpoint, tls_files: TlsFiles) -> None:
+    """Prometheus keeps its idle connection while somebody else opens hundreds; theirs are closed."""
+    context = endpoint.context(tls_files)
+    request = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
+    with ExitStack() as stack:
+        scraper = socket.create_connection(("127.0.0.1", endpoint.exporter.port), 10, source_address=("127.0.0.2", 0))
+        keeping = stack.enter_context(context.wrap_socket(scraper, server_hostname="127.0.0.1"))
+        keeping.sendall(request)
+        assert answer(keeping).endswith(b"healthy\n")
+        attackers = [stack.enter_context(sock) for sock in half_header(context)(endpoint.exporter.port, 300)]
+        wait_for(lambda: sum(map(closed, attackers)) >= 150, 10, "the oldest of the others to be closed")
+        keeping.sendall(request)
+        assert answer(keeping).endswith(b"healthy\n")
+
+
+def answer(sock: socket.socket) -> bytes:
+    """Read until the end of a short answer, or of the connection."""
+    received = b""
+    while not received.endswith(b"\n") or received.endswith(b"\r\n"):
+        if not (data := sock.recv(4096)):
+            break
+        received += data
+    return received
 
 
 def scrapes(endpoint: Endpoint, context: ssl.SSLContext, count: int) -> list[float]:

@@ -163,6 +163,32 @@ def test_a_client_that_dribbles_is_cut_off(server: Process) -> None:
         wait_for(closed, 5, "the server to close the connection")
 
 
+def test_a_client_that_does_not_read_is_cut_off(server: Process) -> None:
+    """An answer that nobody reads holds a connection no longer than it might have taken, and a moment."""
+
+    def closed() -> bool:
+        try:
+            sock.sendall(b"x")
+        except OSError:
+            return True
+        return False
+
+    with closing(server.connect()) as sock:
+        sock.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 0.5\r\n\r\n")
+        sock.recv(1)
+        wait_for(closed, 10, "the server to close the connection")
+
+
+def test_a_large_answer_gets_through(server: Process) -> None:
+    """All of it, to who reads."""
+    with closing(server.connect()) as sock:
+        sock.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        received = 0
+        while data := sock.recv(1 << 20):
+            received += len(data)
+    assert received > 50_000_000
+
+
 def test_a_connection_may_idle_between_requests(server: Process) -> None:
     """The time limit is for sending a request: Prometheus keeps its connection from scrape to scrape."""
     with closing(server.connect()) as sock:
