@@ -116,6 +116,8 @@ class Link:
         self.node = node
         self.endpoint = endpoint or target.endpoint
         self.client_id: int | None = None
+        self.waited = 0.0
+        """Seconds from the first byte of the last exchange to its first reply: packing and reading are not in it."""
         self.authentication: tuple[str, ...] = ()
         self._target = target
         self._timeout = timeout
@@ -244,10 +246,7 @@ class Link:
             while len(self._posted) < count:
                 if not self._connection.can_read(timeout=0):
                     return None
-                try:
-                    self._posted.append(self._connection.read_response(disable_decoding=True, timeout=self._timeout))
-                except redis.ResponseError as refusal:
-                    self._posted.append(refusal)
+                self._posted.append(self._reply(self._timeout))
         except (redis.RedisError, AttributeError, OSError) as error:
             self.close()
             raise self._failed("PING", error) from None
@@ -265,21 +264,30 @@ class Link:
         act = str(commands[0][0])
         try:
             self.socket.settimeout(timeout)
-            self.socket.sendall(self.pack(*commands))
-            for _ in commands:
-                try:
-                    yield self._connection.read_response(disable_decoding=True, timeout=timeout)
-                except redis.ResponseError as refusal:
-                    if isinstance(refusal, redis.exceptions.MovedError):
-                        self._own.moved()
-                    if raising:
-                        raise
-                    yield refusal
+            packed = self.pack(*commands)
+            began = time.perf_counter()
+            self.socket.sendall(packed)
+            for number in range(len(commands)):
+                reply = self._reply(timeout)
+                if not number:
+                    self.waited = time.perf_counter() - began
+                if isinstance(reply, redis.exceptions.MovedError):
+                    self._own.moved()
+                if raising and isinstance(reply, redis.ResponseError):
+                    raise reply
+                yield reply
         except redis.ResponseError:
             raise
         except (redis.RedisError, OSError) as error:
             self.close()
             raise self._failed(act, error) from None
+
+    def _reply(self, timeout: float) -> Any:
+        """The next reply; an error reply is a value."""
+        try:
+            return self._connection.read_response(disable_decoding=True, timeout=timeout)
+        except redis.ResponseError as refusal:
+            return refusal
 
     def _unconnected(self) -> Any:
         endpoint, target = self.endpoint, self._target

@@ -44,8 +44,12 @@ class Tempo:
     """How much to send at once, so that others at the same server hardly notice; and when to let them go first.
 
     A server works off what comes at once before it turns to anybody else, so a pipeline delays whoever comes behind it
-    by its whole length. In: how long exchanges took, and how long one without any work takes, asked now and then on the
-    same connection. Out: the number of keys whose work takes about `share` of that.
+    by its whole length. In: how long the server took to answer, and how long it takes without any work, asked now and
+    then on the same connection. Out: the number of keys whose work takes about `share` of that.
+
+    Only the quickest of a few exchanges tells what a piece costs: the others waited for other clients, or for a core of
+    a machine that is busy, and smaller pieces would only add to that. For the same reason it takes the median, not the
+    quickest, to say that a server has become slow.
     """
 
     def __init__(self, most: int, share: float = WORK_SHARE) -> None:
@@ -53,6 +57,7 @@ class Tempo:
         self._share = share
         self._size = float(min(FIRST_PIECE, most))
         self._idle: float | None = None
+        self._quickest = float("inf")
         self._least = float("inf")
         self._lately: deque[float] = deque(maxlen=EXCHANGES)
         self._took: list[float] = []
@@ -63,20 +68,20 @@ class Tempo:
         return max(1, int(self._size))
 
     def idle(self, seconds: float) -> None:
-        """How long an exchange without any work took."""
+        """How long the server took to answer when there was nothing to do."""
         self._lately.append(seconds)
         self._idle = median(self._lately)
+        self._quickest = min(self._lately)
         self._least = min(self._idle, self._least * LEAST_GROWS)
 
     def took(self, keys: int, seconds: float) -> None:
-        """How long an exchange took that wrote so many keys."""
+        """How long the server took to answer to so many keys."""
         self._took.append(seconds)
         if self._idle is None or len(self._took) < EXCHANGES:
             return
-        # One slow exchange says nothing: whose turn it was on a busy machine is chance.
-        usual = median(self._took)
+        quickest = min(self._took)
         self._took.clear()
-        if usual > self._idle + max(LEAST_WORK_SECONDS, self._share * self._idle):
+        if quickest > self._quickest + max(LEAST_WORK_SECONDS, self._share * self._quickest):
             self._size = max(min(LEAST_PIECE, self._most), self._size * SHRINKS)
         elif keys >= int(self._size):
             self._size = min(self._most, self._size * GROWS + 1)

@@ -6,7 +6,6 @@ In: a topology. Out: links to write on. A standalone server and a Sentinel group
 from __future__ import annotations
 
 import re
-import time
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -50,6 +49,8 @@ class Placement:
         self._slots: list[tuple[int, int, str]] = []
         self._questions: dict[str, Command] = {}
         self.vitals: dict[str, Vitals] = {}
+        self.waited = 0.0
+        """Seconds until the slowest primary began to answer to the last `send`."""
 
     @property
     def home(self) -> Node:
@@ -112,8 +113,10 @@ class Placement:
         for at, (key, _) in enumerate(commands):
             by_place.setdefault(self.place(key), []).append(at)
         replies: list[Any] = [None] * len(commands)
+        self.waited = 0.0
         for addr, places in by_place.items():
             answers = self.exchange(addr, [*(commands[at][1] for at in places), *tail(addr)])
+            self.waited = max(self.waited, self._links[addr].waited)
             for at, answer in zip(places, answers, strict=False):
                 replies[at] = answer
         return replies
@@ -126,10 +129,9 @@ class Placement:
     def ping(self) -> float:
         """How long it takes when nothing is to be done (seconds, the slowest primary). Raises NodeError."""
         longest = 0.0
-        for addr in self._links:
-            began = time.perf_counter()
+        for addr, link in self._links.items():
             self.exchange(addr, [("PING",)])
-            longest = max(longest, time.perf_counter() - began)
+            longest = max(longest, link.waited)
         return longest
 
     def interrupt(self) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from exporter.warming.items import RESULT_OF, Fault, Outcome, Reason, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
 
 class Progress:
@@ -25,12 +25,12 @@ class Progress:
         self.asked = 0
         self.expected: int | None = None
 
-    def add(self, results: Iterable[Result], size: int) -> None:
+    def add(self, results: Sequence[Result], size: int) -> None:
         """Results of a batch of `size` bytes."""
         with self._lock:
-            for result in results:
-                self._keys[result.value] += 1
-                self.asked += 1
+            for result, count in Counter(results).items():
+                self._keys[result.value] += count
+            self.asked += len(results)
             self.bytes += size
 
     def fault(self, fault: Fault) -> None:

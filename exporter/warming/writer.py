@@ -5,8 +5,9 @@ In: batches of items. Out: counts in the run's Progress; `Ended` where going on 
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
+
+import redis
 
 from exporter import tracing
 from exporter.warming import guards, writes
@@ -69,6 +70,11 @@ class Writer:
         except StreamLost as lost:
             raise Ended(Reason.STREAM, str(lost)) from None
 
+    @property
+    def at_once(self) -> int:
+        """How many keys will be sent at once, as it looks now."""
+        return self._tempo.size if self._fence is None else min(self._tempo.size, self._fence.at_once())
+
     def in_time(self) -> None:
         """Raise Ended where the run has taken too long."""
         if self._clock() > self._until:
@@ -116,9 +122,8 @@ class Writer:
         at = 0
         while at < len(items):
             self._feel()
-            most = self._tempo.size if self._fence is None else min(self._tempo.size, self._fence.at_once())
             piece, size = [items[at]], items[at].size
-            for item in items[at + 1 : at + most]:
+            for item in items[at + 1 : at + self.at_once]:
                 size += item.size
                 if size > PIECE_BYTES:
                     break
@@ -139,24 +144,30 @@ class Writer:
         if not items:
             return
         replies = self._sent(items)
-        if any(map(writes.is_other_version, replies)):
-            # The other server's DUMP is of another version: these keys once more, by type.
-            others = [item for item, reply in zip(items, replies, strict=True) if writes.is_other_version(reply)]
-            kept = [(item, reply) for item, reply in zip(items, replies, strict=True) if item not in others]
-            copies = [self._policy.item(copy) for copy in source.plain([item.key for item in others])]
-            plain = [item for item in copies if isinstance(item, Item)]
-            for _ in range(len(others) - len(plain)):
-                self._progress.fault(Fault.TYPE)
-            items = [*(item for item, _ in kept), *plain]
-            replies = [*(reply for _, reply in kept), *(self._sent(plain) if plain else [])]
+        refused = [reply for reply in replies if isinstance(reply, redis.ResponseError)]
+        if any(map(writes.is_other_version, refused)):
+            items, replies = self._by_type(items, replies, source)
         results = [writes.result(reply, self._job.policy) for reply in replies]
         new = [item for item, result in zip(items, results, strict=True) if result in _THERE_NOW]
         self._progress.add(results, sum(item.size for item in new))
         if self._written is not None and self._fence is None:
             self._written(new)
-        reason = writes.refusals(replies)
+        reason = writes.refusals(refused)
         if reason is not None:
             raise Ended(Reason(reason))
+
+    def _by_type(
+        self, items: Sequence[Item], replies: Sequence[object], source: Source
+    ) -> tuple[list[Item], list[object]]:
+        """The other server's DUMP is of another version: those keys once more, by type."""
+        others = [item for item, reply in zip(items, replies, strict=True) if writes.is_other_version(reply)]
+        kept = [(item, reply) for item, reply in zip(items, replies, strict=True) if item not in others]
+        copies = [self._policy.item(copy) for copy in source.plain([item.key for item in others])]
+        plain = [item for item in copies if isinstance(item, Item)]
+        for _ in range(len(others) - len(plain)):
+            self._progress.fault(Fault.TYPE)
+        again = self._sent(plain) if plain else []
+        return [*(item for item, _ in kept), *plain], [*(reply for _, reply in kept), *again]
 
     def _kept(self, items: Sequence[Item], fence: Fence) -> list[Item]:
         """Those that nobody has changed since the source was read, and that the stream can bear."""
@@ -171,14 +182,13 @@ class Writer:
         return kept
 
     def _sent(self, items: Sequence[Item]) -> list[object]:
-        began = time.perf_counter()
         about = {**writes.ON_REDIS, "db.operation.name": "PIPELINE", "db.operation.batch.size": len(items)}
         with tracing.span("warming.write", about, kind="CLIENT"):
             if self._fence is not None:
                 replies = self._fence.send(items)
             else:
                 replies = self._placement.send([(item.key, writes.command(item, self._job.policy)) for item in items])
-        self._tempo.took(len(items), time.perf_counter() - began)
+        self._tempo.took(len(items), self._placement.waited)
         return replies
 
     def _settle(self, fence: Fence, *, everything: bool) -> None:
