@@ -1,7 +1,8 @@
 """Figures for the docs: numbers in, an SVG document out (pure, but for `save`).
 
-Three kinds: `bars` (values side by side), `intervals` (estimates with their error bars over a true value) and `steps`
-(how many of a set have happened by then). Colours keep their contrast on white, which every figure brings along.
+Four kinds: `bars` (values side by side), `intervals` (estimates with their error bars over a true value), `steps` (how
+many of a set have happened by then) and `curves` (shares over time).
+Colours keep their contrast on white, which every figure brings along.
 """
 
 from __future__ import annotations
@@ -98,6 +99,37 @@ def steps(title: str, series: Mapping[str, Sequence[float]], unit: str, line: fl
         sheet.text(WIDTH - RIGHT, 260 - BOTTOM - 8 - 16 * n, name, anchor="end", colour=COLOURS[n])
     if line is not None:
         sheet.line(across(line), TOP, across(line), 260 - BOTTOM, COLOURS[1])
+    return sheet.svg()
+
+
+def curves(
+    title: str, series: Mapping[str, Sequence[tuple[float, float]]], labels: tuple[str, str], line: float | None = None
+) -> str:
+    """For each name, points (x, share) joined by a line; shares are from 0 to 1, and `line` is one to reach."""
+    sheet = _Sheet(title, 300)
+    first = min(x for points in series.values() for x, _ in points)
+    last = max(x for points in series.values() for x, _ in points)
+
+    def across(x: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * (x - first) / (last - first)
+
+    def down(share: float) -> float:
+        return 300 - BOTTOM - (300 - TOP - BOTTOM) * share
+
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        sheet.line(LEFT, down(share), WIDTH - RIGHT, down(share), FAINT)
+        sheet.text(LEFT - 6, down(share) + 4, f"{share:.0%}", anchor="end")
+    for tick in _ticks(first, last):
+        sheet.text(across(tick), 300 - BOTTOM + 18, f"{tick:g}", anchor="middle")
+    if line is not None:
+        sheet.line(LEFT, down(line), WIDTH - RIGHT, down(line), COLOURS[1])
+        sheet.text(LEFT - 6, down(line) + 4, f"{line:.0%}", anchor="end", colour=COLOURS[1])
+    for (name, points), colour, row in zip(series.items(), COLOURS[::2], range(len(series)), strict=False):
+        path = " L".join(f"{across(x):.1f} {down(share):.1f}" for x, share in points)
+        sheet.parts.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        sheet.text(WIDTH - RIGHT, 300 - BOTTOM - 8 - 16 * row, name, anchor="end", colour=colour)
+    sheet.text(WIDTH / 2, 296, labels[0], anchor="middle")
+    sheet.text(LEFT, TOP - 8, labels[1])
     return sheet.svg()
 
 

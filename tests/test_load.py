@@ -86,6 +86,7 @@ def test_figures_are_documents() -> None:
     figures = {
         "a <b> & c": drawing.bars("t", {"a <b> & c": 1.0, "zero": 0.0}, line=0.97),
         "rank": drawing.intervals("t", [(1, 1.0, 0.9, 1.1), (100, 1.2, 1.1, 1.4)], ("rank", "y")),
+        "warm": drawing.curves("t", {"warm": [(-1, 1.0), (0, 0.2), (1, 0.95)]}, ("s", "ratio"), 0.9),
         "busy": drawing.steps("t", {"busy": [0.5, 1.0, 2.0]}, " s", 3.0),
     }
     for name, figure in figures.items():

@@ -118,29 +118,42 @@ class Refresher:
     def _due(self, keys: Sequence[bytes], placement: Placement) -> list[bytes]:
         """The keys that are to be refreshed now. A life that is not known, or was seen long ago, is asked for."""
         now = time.monotonic()
-        known = {key: self._expires[key] for key in keys if key in self._expires}
-        unknown = [key for key in keys if key not in known or now >= known[key][1]]
-        if unknown:
-            lives = placement.send([(key, ("PTTL", key)) for key in unknown])
-            for key, life in zip(unknown, lives, strict=True):
-                there = isinstance(life, int) and life != -2
-                placement.own(placement.place(key)).probed(int(there), int(not there))
-                left = life / 1000 if there and life >= 0 else math.inf
-                # Seen again when half of it is over, so that a life that grew or shrank is noticed in time.
-                known[key] = (now + left, now + min(LONGEST_UNSEEN, max(LOOK_SECONDS, left / 2)))
-        self._expires = known
-        return [key for key, (at, _) in known.items() if due(at - now, self._delta, 1.0 - random.random())]
+        self._expires = {key: self._expires[key] for key in keys if key in self._expires}
+        self._ask([key for key in keys if key not in self._expires or now >= self._expires[key][1]], placement)
+        return self._near_end(keys)
+
+    def _near_end(self, keys: Iterable[bytes]) -> list[bytes]:
+        now = time.monotonic()
+        return [key for key in keys if due(self._expires[key][0] - now, self._delta, 1.0 - random.random())]
+
+    def _ask(self, keys: Sequence[bytes], placement: Placement) -> None:
+        """Ask for the rest of lives."""
+        if not keys:
+            return
+        now = time.monotonic()
+        lives = placement.send([(key, ("PTTL", key)) for key in keys])
+        for key, life in zip(keys, lives, strict=True):
+            there = isinstance(life, int) and life != -2
+            placement.own(placement.place(key)).probed(int(there), int(not there))
+            left = life / 1000 if there and life >= 0 else math.inf
+            # Seen again when half of it is over, so that a life that grew or shrank is noticed in time.
+            self._expires[key] = (now + left, now + min(LONGEST_UNSEEN, max(LOOK_SECONDS, left / 2)))
 
     def _refresh(self, addr: str, keys: list[bytes], placement: Placement) -> Counter[str]:
-        """Load and write keys of one node together; where one of them changed meanwhile, one by one."""
+        """Load and write keys of one node together; where one changed meanwhile, those still near their end alone.
+
+        What its application has written anew has a new life, and is left alone.
+        """
         results = self._once(addr, keys, placement)
-        if results is None and len(keys) > 1:
-            results = Counter()
-            for key in keys:
+        if results is None:
+            self._ask(keys, placement)
+            left = self._near_end(keys)
+            results = Counter({Result.SKIPPED.value: len(keys) - len(left)})
+            for key in left:
                 results += self._once(addr, [key], placement) or Counter({Result.SKIPPED.value: 1})
         for key in keys:
             self._expires.pop(key, None)
-        return results if results is not None else Counter({Result.SKIPPED.value: len(keys)})
+        return results
 
     def _once(self, addr: str, keys: Sequence[bytes], placement: Placement) -> Counter[str] | None:
         """Watch, load, write; None where one of the keys changed while it was loaded."""

@@ -48,3 +48,14 @@ def mixed(limit: int) -> Iterator[Any]:
                 yield None
             case 5:
                 yield {"id": None, "v": 1}
+
+
+def meanwhile() -> None:
+    """What happens while somebody looks keys up; for tests to replace."""
+
+
+def by_key(keys: list[str]) -> Iterator[dict[str, Any]]:
+    """A record for every key that is asked for."""
+    meanwhile()
+    for key in keys:
+        yield {"id": key.rpartition(":")[2], "v": "new"}
