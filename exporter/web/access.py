@@ -160,7 +160,8 @@ class Gate:
         if rules.passwords and scope["path"] not in OPEN:
             said = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
             try:
-                verified = await rules.passwords.verified(said.decode("latin-1"))
+                client = (scope.get("client") or ("",))[0]
+                verified = await rules.passwords.verified(said.decode("latin-1"), client)
             except TooBusyError:
                 await line("503: too many passwords are being checked", 503)(scope, receive, with_headers)
                 return

@@ -10,7 +10,7 @@ import base64
 import binascii
 import hmac
 import secrets
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING
 
 from anyio import CapacityLimiter, to_thread
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 MAX_PASSWORD_BYTES = 72
 """bcrypt sees no more; a longer password is refused instead of being cut."""
 MAX_REMEMBERED = 100
-MAX_WAITING = 32
-"""More guesses than this at once are not even checked."""
+MAX_WAITING, MAX_WAITING_EACH = 32, 8
+"""More guesses than this at once, of all clients and of one address, are not even checked."""
 
 
 class TooBusyError(Exception):
@@ -34,18 +34,17 @@ class Passwords:
 
     def __init__(self, users: Mapping[str, str]) -> None:
         self._users = {name.encode(): hashed.encode() for name, hashed in users.items()}
-        cost = max((hashed[4:6] for hashed in users.values()), default="10")
-        self._nobody = f"$2b${cost}${'.' * 53}".encode()
+        self._cost = max((_cost(hashed) for hashed in self._users.values()), default=10)
         self._secret = secrets.token_bytes(32)
         self._remembered: OrderedDict[bytes, None] = OrderedDict()
         self._limiter: CapacityLimiter | None = None
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()
 
     def __bool__(self) -> bool:
         return bool(self._users)
 
-    async def verified(self, authorization: str) -> bool:
-        """Whether an Authorization header names a user and the right password.
+    async def verified(self, authorization: str, client: str = "") -> bool:
+        """Whether an Authorization header, sent from the address `client`, names a user and the right password.
 
         Raises:
             TooBusyError: too many are being checked.
@@ -58,31 +57,45 @@ class Passwords:
         if mark in self._remembered:
             self._remembered.move_to_end(mark)
             return True
-        if not await self._checked(*credentials):
+        if not await self._checked(*credentials, client):
             return False
         self._remembered[mark] = None
         if len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)
         return True
 
-    async def _checked(self, user: bytes, password: bytes) -> bool:
-        if self._waiting >= MAX_WAITING:
+    async def _checked(self, user: bytes, password: bytes, client: str) -> bool:
+        if self._waiting.total() >= MAX_WAITING or self._waiting[client] >= MAX_WAITING_EACH:
             raise TooBusyError
         # Made here because it belongs to the running loop.
         self._limiter = self._limiter or CapacityLimiter(1)
-        self._waiting += 1
+        self._waiting[client] += 1
         try:
             return await to_thread.run_sync(self._check, user, password, limiter=self._limiter)
         finally:
-            self._waiting -= 1
+            self._waiting[client] -= 1
+            self._waiting = +self._waiting
 
     def _check(self, user: bytes, password: bytes) -> bool:
         import bcrypt  # noqa: PLC0415 - only who has users needs it
 
-        hashed = self._users.get(user)
+        known = self._users.get(user)
         fits = len(password) <= MAX_PASSWORD_BYTES and b"\0" not in password
-        same = bcrypt.checkpw(password if fits else b"", hashed or self._nobody)
-        return same and fits and hashed is not None
+        hashed = known or _nobody(self._cost)
+        same = bcrypt.checkpw(password if fits else b"", hashed)
+        # A cost is an exponent of two: all those up to the highest one add up to the work for somebody who has that.
+        for cost in range(_cost(hashed), self._cost):
+            bcrypt.checkpw(b"", _nobody(cost))
+        return same and fits and known is not None
+
+
+def _cost(hashed: bytes) -> int:
+    return int(hashed[4:6])
+
+
+def _nobody(cost: int) -> bytes:
+    """A hash that no password has."""
+    return b"$2b$%02d$" % cost + b"." * 53
 
 
 def _credentials(authorization: str) -> tuple[bytes, bytes] | None:

@@ -14,7 +14,7 @@ import pytest
 from exporter.errors import ConfigError, Problem
 from exporter.meters import Meters
 from exporter.web.access import Access
-from exporter.web.passwords import MAX_REMEMBERED, Passwords
+from exporter.web.passwords import MAX_REMEMBERED, MAX_WAITING_EACH, Passwords, TooBusyError
 from exporter.web.server import application
 from tests.views import shop
 from tests.web.daemon import FakeDaemon
@@ -112,6 +112,51 @@ def test_an_unknown_user_costs_the_same_work(monkeypatch: pytest.MonkeyPatch) ->
 
     assert asyncio.run(guesses()) == [False, False, False, True, True]
     assert costs == [b"$2b$04$"] * 4
+
+
+def test_users_with_different_costs_cost_the_same_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In rounds of bcrypt, whoever is asked for: no time tells that a user exists."""
+    work: list[int] = []
+    real = bcrypt.checkpw
+
+    def counted(password: bytes, hashed: bytes) -> bool:
+        work[-1] += 2 ** int(hashed[4:6])
+        return real(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", counted)
+    passwords = Passwords({"alice": HASHED, "bob": bcrypt.hashpw(b"b", bcrypt.gensalt(7)).decode()})
+
+    async def guesses() -> list[bool]:
+        answers = []
+        for user, password in (("alice", "wrong"), ("bob", "wrong"), ("nobody", "wrong"), ("alice", PASSWORD)):
+            work.append(0)
+            answers.append(await passwords.verified(basic(user, password)))
+        return answers
+
+    assert asyncio.run(guesses()) == [False, False, False, True]
+    assert work == [2**7] * 4
+
+
+def test_one_address_cannot_take_all_checks() -> None:
+    """Who guesses as fast as it goes is refused without a check, and somebody else is still heard."""
+    passwords = Passwords({"alice": HASHED})
+
+    async def guess(client: str, password: str) -> str:
+        try:
+            return str(await passwords.verified(basic("alice", password), client))
+        except TooBusyError:
+            return "busy"
+
+    async def flood() -> tuple[list[str], str]:
+        guesses = [asyncio.ensure_future(guess("10.0.0.1", f"x{number}")) for number in range(100)]
+        await asyncio.sleep(0)
+        right = await guess("10.0.0.2", PASSWORD)
+        return await asyncio.gather(*guesses), right
+
+    answers, right = asyncio.run(flood())
+    assert right == "True"
+    assert (answers.count("False"), answers.count("busy")) == (MAX_WAITING_EACH, 100 - MAX_WAITING_EACH)
+    assert asyncio.run(guess("10.0.0.1", PASSWORD)) == "True"
 
 
 def test_what_is_remembered_is_bounded_and_no_password() -> None:

@@ -26,14 +26,19 @@ import asyncio, socket, sys
 from starlette.responses import PlainTextResponse
 from exporter.web import connections, server
 
+SOME = b"x" * 3_500_000  # more than the system would take
+
 async def app(scope, receive, send):
     if scope["path"] == "/slow":
         await asyncio.sleep(60)
+    if scope["path"] == "/some":
+        return await PlainTextResponse(SOME)(scope, receive, send)
     if scope["path"] == "/large":
         return await PlainTextResponse("x" * 50_000_000)(scope, receive, send)
     await PlainTextResponse("fine")(scope, receive, send)
 
 connections.REQUEST_SECONDS = 0.5
+server.CONNECTIONS = 40
 sock = socket.create_server(("127.0.0.1", 0))
 server.serve(app, sock, lambda: print(sock.getsockname()[1], flush=True))
 print("returned", sock.fileno(), flush=True)
@@ -177,6 +182,17 @@ def test_a_client_that_does_not_read_is_cut_off(server: Process) -> None:
         sock.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 0.5\r\n\r\n")
         sock.recv(1)
         wait_for(closed, 10, "the server to close the connection")
+
+
+def test_clients_that_do_not_read_leave_room_for_others(server: Process) -> None:
+    """More of them than there may be connections, each with the next request waiting for the last answer to be read."""
+    with ExitStack() as stack:
+        for _ in range(45):
+            sock = stack.enter_context(closing(server.connect()))
+            sock.sendall(b"GET /some HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
+            sock.recv(1)
+        with closing(server.connect()) as other:
+            assert b"200 OK" in get(other)
 
 
 def test_a_large_answer_gets_through(server: Process) -> None:
