@@ -7,6 +7,7 @@ not a richer library, because `serve` runs for months and should hold no more in
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -56,6 +57,8 @@ def run() -> int:
     """Run the program; returns its exit code. Ctrl-C ends it without a traceback, whenever it comes."""
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        # No plugin of pydantic's that happens to be installed has a say here, and looking for them would take time.
+        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
         _open_standard_streams()
         _no_core_dumps()
         code = main(sys.argv[1:])
@@ -243,21 +246,27 @@ def _run(options: argparse.Namespace, config: Config, sock: socket.socket | None
 def _demo(options: argparse.Namespace) -> int:
     _leave_at_once()
     from exporter import tracing  # noqa: PLC0415
-
-    with tracing.hidden():
-        from exporter.app import listening_socket  # noqa: PLC0415
-        from exporter.demo import demo_stack  # noqa: PLC0415
+    from exporter.demo import WHAT_TO_TRY, demo_start  # noqa: PLC0415
 
     options.config, options.redis_url = None, "redis://localhost"
-    _leave_in_order()
-    with listening_socket(_load(options)) as sock, demo_stack(options.ops) as url:
-        print(_DEMO.format(listen=options.listen, url=url, ops=options.ops), flush=True)
-        options.redis_url = url
-        return _run(options, _load(options), sock)
+    with demo_start(options.ops) as server:  # it starts in a process of its own, while the program is loaded
+        with tracing.hidden():
+            from exporter.app import listening_socket  # noqa: PLC0415
+        config = _load(options)
+        _leave_in_order()
+        with listening_socket(config) as sock:
+            url = server()
+            print(WHAT_TO_TRY.format(listen=options.listen, url=url, ops=options.ops), flush=True)
+            options.redis_url = url
+            return _run(options, _load(options), sock)
 
 
 def _leave_at_once() -> None:
-    """While modules are still being loaded nothing is there to be ended, and an exception would land inside them."""
+    """While modules are still being loaded nothing is there to be ended, and an exception would land inside them.
+
+    What is loaded stays: searching it for garbage again and again would take a tenth of the start.
+    """
+    gc.disable()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(Exit.OK))
@@ -265,24 +274,9 @@ def _leave_at_once() -> None:
 
 def _leave_in_order() -> None:
     """Until the web server takes over, a signal unwinds what was started."""
+    gc.enable()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(Exit.OK))
-
-
-_DEMO = """\
-A shop's traffic ({ops} commands a second) on an embedded Valkey server at {url}
-
-  page       http://{listen}/
-  metrics    http://{listen}/metrics
-  as JSON    http://{listen}/api/v1/hotkeys?limit=10
-
-One product flares up within the first seconds; the hot set moves every minute. In another terminal:
-
-  hotkey-exporter top --exporter http://{listen}
-  hotkey-exporter check --redis-url {url}
-  redis-cli -u {url} monitor | head -n 5000 | hotkey-exporter analyze -
-
-Then your own server: hotkey-exporter serve --redis-url redis://HOST:6379. Ctrl-C ends it all."""
 
 
 def _analyze(options: argparse.Namespace) -> int:

