@@ -34,10 +34,11 @@ check: $(VENV)/.test ## ruff, mypy, the layers of the imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-audit: $(VENV)/.test ## known vulnerabilities of all that is installed; says of what the advisory database cannot tell
+audit: $(VENV)/.test ## known vulnerabilities of all that is installed; fails as well if the advisory database cannot be asked
 	@$(PYTHON) -m venv --without-pip $(VENV)/audit
 	@PIP_USER=0 $(PYTHON) -m pip --python $(VENV)/audit/bin/python install --quiet --disable-pip-version-check pip-audit
-	@$(VENV)/audit/bin/pip-audit --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" --progress-spinner off
+	@{ $(VENV)/audit/bin/pip-audit --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+	  --progress-spinner off --format json 2> >(grep -v '^No known' >&2) || true; } | .ci/audit
 
 bench: $(VENV)/.test ## every benchmark, one line of JSON each
 	@for file in $$(grep -l '^if __name__' benchmarks/*.py); do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" | tail -n 1; done
