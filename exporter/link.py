@@ -48,11 +48,14 @@ class OwnTraffic:
     sockets): it is this process's secret. `hits` and `misses` are what our probes added to the server's own counters.
     `reaped` are the ids of clients of ours that we had the server end, because it held too much for them. Connections
     that were opened before the last of the `renewals` use certificates that are not the newest.
-    `moved` is called when the server says that a key is at another node.
+    `moved` is called when the server says that a key is at another node; `noticed` when the node's stream was
+    lost, or is there again, so that the node is probed before its time: of many nodes each is probed every few seconds.
     """
 
     def __init__(self, moved: Callable[[], None] = lambda: None) -> None:
         self.moved = moved
+        self.noticed: Callable[[], None] = lambda: None
+        self._stream_lost = False
         self._addresses: frozenset[bytes] = frozenset()
         self._gone: dict[bytes, float] = {}
         self._lock = threading.Lock()
@@ -90,6 +93,12 @@ class OwnTraffic:
         with self._lock:
             self.hits += hits
             self.misses += misses
+
+    def stream(self, *, lost: bool) -> None:
+        """Whoever reads the node's stream has lost it, or has it again. For one thread."""
+        if lost != self._stream_lost:
+            self._stream_lost = lost
+            self.noticed()
 
     def renew(self) -> None:
         """Certificates have changed: each connection is replaced by a new one when it is next used."""

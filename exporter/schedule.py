@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from exporter.meters import Meters
 
 RESTART_SECONDS = 1.0
+RING_SECONDS = 0.3
+"""How long a thread that is woken before its time waits for more of what woke it."""
 
 
 class GuardedThread:
@@ -58,6 +60,24 @@ class GuardedThread:
                     log.failure("schedule.thread_failed", "a thread failed and is started again", error,
                                 thread=self.name)  # fmt: skip
                     self._stop.wait(RESTART_SECONDS)
+
+
+class Bell:
+    """Wakes one thread before its time. `ring` is for any thread, `wait` for the one that is woken."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self._rung = threading.Event()
+
+    def ring(self) -> None:
+        """Wake it, soon: what rings once may ring often, and is answered once."""
+        self._rung.set()
+
+    def wait(self, seconds: float) -> None:
+        """Return after so many seconds, a moment after a ring, or at once at a ring behind the stop event."""
+        if self._rung.wait(seconds):
+            self._stop.wait(RING_SECONDS)
+            self._rung.clear()
 
 
 class Turns:

@@ -27,7 +27,7 @@ from exporter.sampling.hotkeys import Sampler
 from exporter.sampling.keyspace import KeyspaceSampler
 from exporter.sampling.native import NativeEyes
 from exporter.sampling.scan import Scanner
-from exporter.schedule import GuardedThread, Turns
+from exporter.schedule import Bell, GuardedThread, Turns
 from exporter.serverstats import ServerStats
 from exporter.snapshot import Board, HotKeys, Membership, Node, NodeStatus, SamplingState, Source
 from exporter.stats.prober import Prober, unreachable
@@ -264,19 +264,20 @@ class NodeWatch:
         self._target = order.target
         self._settings = order.keyspace
         self._names = watch.names
-        self._shared = watch.shared
-        self._board = watch.shared.board
+        self._shared, self._board = watch.shared, watch.shared.board
         self._changed = watch.changed
         self._stop = threading.Event()
         self._topology = topology
         self._own = topology.own(node)
+        self._bell = Bell(self._stop)
+        self._own.noticed = self._bell.ring
         self._links: list[Link] = []
         self._enricher = Enricher(self._board, self._link(), self._own)
         self._part: Membership | None = None
         self._barred: SkipReason | None = None
-        settings = order.target.sampling
-        by_member = topology.discovery is not None and not settings.prefer_replica
-        self._governor = Governor(settings, primaries_only=by_member or order.target.nodes == "primaries")
+        by_member = topology.discovery is not None and not order.target.sampling.prefer_replica
+        primaries_only = by_member or order.target.nodes == "primaries"
+        self._governor = Governor(order.target.sampling, primaries_only=primaries_only)
         self.threads = list(self._threads())
 
     def start(self) -> None:
@@ -323,6 +324,7 @@ class NodeWatch:
     def ask_to_stop(self) -> None:
         """Tell the threads; `end` waits for them."""
         self._stop.set()
+        self._bell.ring()
         self._enricher.interrupt()
 
     def interrupt(self) -> None:
@@ -335,9 +337,8 @@ class NodeWatch:
         self._enricher.close()
 
     def _link(self) -> Link:
-        link = self._topology.link(self._node)
-        self._links.append(link)
-        return link
+        self._links.append(self._topology.link(self._node))
+        return self._links[-1]
 
     def _threads(self) -> Iterator[GuardedThread]:
         target, own, node = self._target, self._own, self._node
@@ -354,7 +355,7 @@ class NodeWatch:
             try:
                 while not stop.is_set():
                     reaper.look(introductions.look(self._report(prober)))
-                    stop.wait(prober.pause(len(self._board.nodes), self._board.scraped_at(node)))
+                    self._bell.wait(prober.pause(len(self._board.nodes), self._board.scraped_at(node)))
             finally:
                 prober.close()
 
@@ -379,9 +380,8 @@ class NodeWatch:
 
     def _report(self, prober: Prober) -> NodeStatus:
         """Publish how the node is, and log when that changes."""
-        node = self._node
+        node, stood_by = self._node, self._presence.stands_by
         before, status = self._board.latest(node, NodeStatus), prober.probe()
-        stood_by = self._presence.stands_by
         if self._presence.look(status, wanted=self._wants()) != stood_by:
             self._bar()
         self._board.publish(node, status)

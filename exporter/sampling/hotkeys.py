@@ -159,6 +159,7 @@ class Sampler:
             self._canary.prepare()
             session.begin(plan.seconds, plan.limits)
             self._refusals = 0
+            self._own.stream(lost=False)
         self._canary.send()
         seconds = plan.seconds if not plan.joined else _to_next_mark(session.since, plan.seconds)
         if self._tap.wanted:
@@ -337,6 +338,7 @@ class Sampler:
 
     def _lost(self, fault: NodeError, outcome: Outcome, stop: threading.Event) -> None:
         """The session broke: what was not observed is a gap, and the next try comes soon."""
+        self._own.stream(lost=True)
         outcome = Outcome.ERROR if outcome is Outcome.COMPLETE else outcome
         self._totals.bursts[outcome.value] += 1
         skip = self._governor.failed(fault.reason, outcome)

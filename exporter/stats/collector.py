@@ -100,10 +100,10 @@ class Collector:
         self.collection = replace(self.collection, connect_seconds=seconds)
         self._next = 0.0
 
-    def ask(self, known: Info, now: float, pause: float) -> None:
-        """Ask everything but INFO, if it is time: no more often than every `pause` and what it costs allow."""
+    def ask(self, known: Info, now: float, pause: float) -> bool:
+        """Ask everything but INFO, if it is time, and say whether it was: no more often than every `pause`."""
         if now < self._next:
-            return
+            return False
         self._next = now + pause
         slots = self._slots.questions
         answers: dict[str, Any] = {}
@@ -118,10 +118,11 @@ class Collector:
         except NodeError as fault:
             # INFO was answered, so the node is there; the next reading says whether it still is.
             log.debug("stats.incomplete", "some statistics could not be read", addr=fault.addr, detail=str(fault))
-            return
+            return True
         self._answers, self._asked = answers, asked
         if self._slots.questions > slots:
             self._next = now  # there is more to know of them than was asked for
+        return True
 
     def stats(self, known: Info, *, now: float, wall: float, interval: float) -> ServerStats:
         """Put together what is known at `now`; the answers are left out where there are none."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 
-STEPS = (1.0, 2.5, 5.0, 15.0, 30.0, 60.0)
+STEPS = (1.0, 2.5, 5.0, 7.5, 15.0, 30.0, 60.0)
 """Each divides 15, 30 or 60 s, the intervals that Prometheus is usually given, and the first ones 10 s too."""
 SERVER_SHARE = 0.001
 """The share of a server's time that may go into answering us."""
 OWN_SHARE = 0.05
-"""The share of one core that asking all nodes may take here."""
+"""The share of one core that reading all nodes may take here, and once more what is asked less often."""
 BEST_AGE = 0.2
 """How long before a scrape a reading should begin."""
 GOOD_AGES = (0.1, 0.5)
@@ -33,10 +33,15 @@ def interval(setting: float, server_seconds: float, own_seconds: float, nodes: i
         nodes: how many nodes are read in this way.
 
     """
-    needed = max(server_seconds / SERVER_SHARE, nodes * own_seconds / OWN_SHARE)
-    if needed <= setting:
+    least = bearable(server_seconds, own_seconds, nodes)
+    if least <= setting:
         return setting
-    return next((step for step in STEPS if step >= max(needed, setting)), STEPS[-1])
+    return next((step for step in STEPS if step >= max(least, setting)), STEPS[-1])
+
+
+def bearable(server_seconds: float, own_seconds: float, nodes: int) -> float:
+    """The shortest time between two askings that both sides bear; arguments as for `interval`."""
+    return max(server_seconds / SERVER_SHARE, nodes * own_seconds / OWN_SHARE)
 
 
 class Phase:

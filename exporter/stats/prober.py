@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from exporter.link import Link, OwnTraffic
     from exporter.serverstats import ServerStats
+    from exporter.stats.info import Info
 
 
 LONGEST_REFUSED_SECONDS = 30.0
@@ -55,7 +56,7 @@ class Prober:
         self._phase = pace.Phase(clock() - random.random() * interval, random.uniform(0.15, 0.35))
         self._hits = HitRatio()
         self._readings = info.Readings()
-        self._own_seconds = 0.0
+        self._own_seconds = self._asking_seconds = 0.0
         self._refusals = 0
         self._nodes = 1
         self._last_success: float | None = None
@@ -77,7 +78,7 @@ class Prober:
         if not loading:
             self._last_success = self._wall()
             self._hits.add(self._reading(known.fields, now), known.fields.get("run_id", ""))
-            self._collector.ask(known, now, self._pause_of_questions())
+            worked += self._ask(known, now)
         stats = self._collector.stats(known, now=now, wall=self._wall(), interval=self._interval)
         self._collector.count(self._clock() - began)
         self._own_seconds = 0.9 * self._own_seconds + 0.1 * (time.thread_time() - worked)
@@ -92,8 +93,7 @@ class Prober:
         """How long to wait until the next probe, where `nodes` are probed in all and `scraped` was the last scrape."""
         if self._refusals:
             return self._patience
-        self._nodes = nodes
-        self._pace()
+        self._nodes = nodes  # counts from the next reading on: views were told when that is to be expected
         return self._phase.wait(self._clock(), self._interval, scraped)
 
     def _pace(self) -> None:
@@ -128,9 +128,18 @@ class Prober:
             self._inquirer.demand("PING", reply)
         return self._clock() - started
 
+    def _ask(self, known: Info, now: float) -> float:
+        """Ask what is asked less often, if it is time; returns our CPU seconds, which are no part of a reading's."""
+        began = time.thread_time()
+        if not self._collector.ask(known, now, self._pause_of_questions()):
+            return 0.0
+        spent = time.thread_time() - began
+        self._asking_seconds = 0.9 * self._asking_seconds + 0.1 * spent
+        return spent
+
     def _pause_of_questions(self) -> float:
-        cost = self._collector.slow_seconds
-        return max(SLOW_SECONDS, self._interval, cost / pace.SERVER_SHARE) - self._interval / 2
+        least = pace.bearable(self._collector.slow_seconds, self._asking_seconds, self._nodes)
+        return max(SLOW_SECONDS, self._interval, least) - self._interval / 2
 
     def _age_limit(self, now: float) -> float:
         """The time until the next reading as it really is: where the node answers slowly, that is longer."""

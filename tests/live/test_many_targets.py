@@ -118,6 +118,18 @@ def p99(seconds: list[float]) -> float:
     return statistics.quantiles(seconds, n=100)[98]
 
 
+def test_a_fault_is_seen_before_the_next_reading(start_server: StartServer, start_exporter: StartExporter) -> None:
+    """A node that is read twice a minute is down soon after its stream has ended, and up soon after that is back."""
+    server = start_server()
+    target = {"name": "t0", "url": server.url, "stats": {"interval": "30s"}}
+    exporter = start_exporter(config={"targets": [target]})
+    wait_for(lambda: "redis_sampling_observed_seconds_total" in exporter.metrics(), 10, "the first window")
+    server.suspend()
+    wait_for(lambda: ups(exporter, 0), 10, "the node to be down")
+    server.resume()
+    wait_for(lambda: ups(exporter, 1), 10, "the node to be up")
+
+
 def test_a_stop_in_time_with_many_hanging_targets(start_server: StartServer, start_exporter: StartExporter) -> None:
     """Eight servers that hang do not add up: SIGTERM still ends it within 5 s (which `stop` asserts)."""
     servers = [start_server() for _ in range(8)]

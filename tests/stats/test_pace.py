@@ -16,6 +16,7 @@ from exporter.stats.pace import OWN_SHARE, SERVER_SHARE, STEPS, Phase, interval
     [
         (0.0, 0.0, 1, 1.0), (0.0002, 0.001, 1, 1.0), (0.001, 0.001, 1, 1.0), (0.0011, 0.001, 1, 2.5),
         (0.012, 0.001, 1, 15.0), (10.0, 0.001, 1, 60.0), (0.0002, 0.0008, 50, 1.0), (0.0002, 0.002, 50, 2.5),
+        (0.0002, 0.0026, 100, 7.5),
     ],
 )  # fmt: skip
 def test_the_interval_follows_the_cost(cost: float, own: float, nodes: int, every: float) -> None:
@@ -74,7 +75,7 @@ def rate(first: tuple[float, float], last: tuple[float, float]) -> float:
     return (last[1] - first[1]) / (last[0] - first[0])
 
 
-@pytest.mark.parametrize("every", STEPS[:4])
+@pytest.mark.parametrize("every", STEPS[:5])
 @pytest.mark.parametrize("seed", range(10))
 def test_rates_over_a_minute_are_true(every: float, seed: int) -> None:
     """`rate()` over 1 m of scrapes at 15 s is within 2 % of what it would be if each scrape asked the server itself.

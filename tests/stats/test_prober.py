@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.config import load
+from exporter.stats.pace import STEPS
 from exporter.stats.prober import Prober
 from exporter.topology import topology_of
 from tests.captured import captured_text
@@ -185,6 +186,16 @@ def test_the_pace_follows_what_the_server_counts(prober: Callable[..., Prober]) 
         assert waits == pytest.approx(2.5)
         assert one.stats is not None
         assert one.stats.interval == pytest.approx(2.5)
+
+
+def test_more_nodes_count_from_the_next_reading(prober: Callable[..., Prober]) -> None:
+    """A reading is followed by the next one when the views were told, even if there are many more nodes meanwhile."""
+    with ReplayServer(version="7.0.15") as server:
+        server.replies[b"INFO"] = bulk(TEXT)
+        one = prober(server, FakeClock())
+        status = one.probe()
+        assert one.pause(10_000_000, None) <= status.interval == 1.0
+        assert one.probe().interval == STEPS[-1]
 
 
 def test_a_server_that_loads_says_what_it_can(prober: Callable[..., Prober]) -> None:
