@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Fleet:
     """`targets` in all, of which `broken` hang and as many refuse; scraped `every` so many seconds, for `seconds`.
 
-    `share` is the part of a core that may be spent on it, `memory` the resident bytes of all processes.
+    `share` is the part of a core that may be spent on it, `memory` the resident bytes of all processes, `scrape` s.
     """
 
     targets: int
@@ -31,6 +31,7 @@ class Fleet:
     every: float
     share: float = 0.2
     memory: float = 150e6
+    scrape: float = 0.3
 
 
 SLOW = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -41,7 +42,7 @@ SLOW = [pytest.mark.slow, pytest.mark.timeout(300)]
     [
         pytest.param(Fleet(12, 2, 6.0, 0.25), id="12"),
         pytest.param(Fleet(50, 5, 100.0, 5.0), marks=SLOW, id="50"),
-        pytest.param(Fleet(100, 0, 60.0, 5.0, share=0.5, memory=300e6), marks=SLOW, id="100"),
+        pytest.param(Fleet(100, 0, 60.0, 5.0, share=0.5, memory=300e6, scrape=1.0), marks=SLOW, id="100"),
     ],
 )
 def test_broken_targets_do_not_touch_the_others(
@@ -59,7 +60,7 @@ def test_broken_targets_do_not_touch_the_others(
     for server in servers[:broken]:
         server.suspend()
     wait_for(lambda: len(ups(exporter, 0)) == 2 * broken, 20, "all broken targets to be down")
-    wait_for(lambda: len(joined(exporter)) == len(servers) - broken, 20, "all others to be watched in full")
+    wait_for(lambda: len(joined(exporter)) == len(servers) - broken, 70, "all others to be watched in full")
 
     cpu, began, took = spent(exporter), time.monotonic(), []
     while time.monotonic() < began + fleet.seconds:
@@ -81,7 +82,7 @@ def test_broken_targets_do_not_touch_the_others(
         f"the oldest reading {oldest:.1f} s, {len(joined(exporter))} watched in full"
     )
     assert oldest < 8
-    assert p99(took) <= 0.3
+    assert p99(took) <= fleet.scrape
     assert share <= fleet.share
     assert exporter.rss() <= fleet.memory
 
