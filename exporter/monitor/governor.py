@@ -343,7 +343,9 @@ class Governor:
         seconds = min(longest, max(SHORTEST_BURST_SECONDS, duty * CYCLE_SECONDS - self._overhead))
         taken = seconds + self._overhead
         cautious = min(taken / duty, max(LONGEST_CYCLE_SECONDS, taken / max(allowed, LEAST_DUTY)))
-        cycle = max(CYCLE_SECONDS, cautious)
+        # Nothing is known of a node that is not back yet. The wait after its failure is all that the first look waits:
+        # it is as short as can be, and when there has been one something is known.
+        cycle = CYCLE_SECONDS if load is None else max(CYCLE_SECONDS, cautious)
         return Plan(False, seconds, cycle - seconds, self._limits(cycle, grace))
 
     def _limits(self, cycle: float, grace: float) -> Limits:

@@ -120,8 +120,13 @@ class Prober:
             self._inquirer.open()
             self._collector.connected(self._clock() - started)
 
-    def _ping(self) -> float:
-        """The latency. A server that loads, or cannot write snapshots, refuses PING but answers INFO, which says so."""
+    def _ping(self) -> float | None:
+        """The latency. A server that loads, or cannot write snapshots, refuses PING but answers INFO, which says so.
+
+        One that was loading a moment ago is not asked: each refusal counts as an error there.
+        """
+        if self._last is not None and self._last.loading:
+            return None
         started = self._clock()
         [reply] = self._inquirer.ask(("PING",))
         if not (isinstance(reply, Refusal) and reply.text.startswith(("LOADING", "MISCONF"))):

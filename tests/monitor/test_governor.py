@@ -200,6 +200,22 @@ def test_a_node_that_is_down_demands_nothing() -> None:
     assert governor.demand(replace(STATUS, down=DownReason.TIMEOUT)) == 0
 
 
+def test_the_first_look_after_a_failure_is_short_and_not_put_off() -> None:
+    """While INFO still says that the node is down a try is cheap and soon, however slow bursts have been before."""
+    governor = governor_of(Sampling())
+    busy = replace(STATUS, ops_per_second=50_000.0)
+    for _ in range(50):
+        plan = burst(governor, busy)
+        governor.learn(plan, seen(plan, 50_000, took=plan.seconds + 0.03))
+    assert burst(governor, busy).mean_gap > 0.2
+    governor.failed(DownReason.CLOSED, Outcome.ERROR)
+    plan = burst(governor, replace(busy, down=DownReason.CLOSED))
+    assert plan.seconds <= 0.002
+    assert plan.mean_gap <= CYCLE_SECONDS
+    governor.learn(plan, seen(plan, 50_000, took=plan.seconds + 0.03))
+    assert burst(governor, busy).mean_gap > 0.2
+
+
 def test_the_share_of_the_total_bounds_the_plan() -> None:
     """What a node may read is its own budget or its share of the total, whichever is smaller."""
     limited = replace(STATUS, ops_per_second=100_000, server_limit_bytes=32 << 20)

@@ -204,9 +204,14 @@ def test_a_server_that_loads_says_what_it_can(prober: Callable[..., Prober]) -> 
         server.replies |= {b"PING": b"-LOADING Redis is loading the dataset in memory\r\n",
                            b"INFO": bulk(TEXT.replace(b"\nloading:0", b"\nloading:1"))}  # fmt: skip
         one = prober(server)
-        assert one.probe().down == "loading"
+        for _ in range(3):
+            assert one.probe().down == "loading"
         assert one.stats is not None
         assert one.stats.info["loading"] == "1"
+        assert server.asked[b"PING"] == 1, "what is refused is not asked again"
+        server.replies |= {b"PING": b"+PONG\r\n", b"INFO": bulk(TEXT)}
+        assert one.probe().down is None
+        assert one.probe().latency_seconds is not None
 
 
 def test_the_start_of_a_server_is_one_moment(prober: Callable[..., Prober]) -> None:
