@@ -144,22 +144,36 @@ def test_maxclients(start_server: StartServer, start_exporter: StartExporter) ->
     recovers(exporter)
 
 
-def test_loading(start_server: StartServer, start_exporter: StartExporter) -> None:
-    """A server that loads its data set is down for loading, without errors, and sampled when it is done."""
+@pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.slow)])
+def test_loading(start_server: StartServer, start_exporter: StartExporter, seconds: int) -> None:
+    """A server that loads its data set is down for loading, is asked for INFO alone, and sampled when it is done."""
     server = start_server(config={"enable-debug-command": "yes", "loading-process-events-interval-bytes": "1024"})
     client: Any = server.client()
-    client.execute_command("DEBUG", "POPULATE", "60000", "key", "10")
-    client.config_set("key-load-delay", "50")
+    keys = 60_000
+    client.execute_command("DEBUG", "POPULATE", keys, "key", "10")
+    client.config_set("key-load-delay", seconds * 1_000_000 // keys)
     exporter = start_exporter(redis_url=server.url)
     wait_for(lambda: sampled(exporter), 10, "fresh figures")
-    loader = server.client(socket_timeout=60)
+    loader = server.client(socket_timeout=3 * seconds + 60)
     reload = threading.Thread(target=lambda: loader.execute_command("DEBUG", "RELOAD"))
     reload.start()
     try:
         wait_for(lambda: down_reason(exporter) == "loading", 10, "the reason loading")
+        wait_for(lambda: skips(exporter).get("loading", 0) > 0, 5, "sampling to be left out")
+        before = client.info("errorstats")
+        while reload.is_alive():
+            assert down_reason(exporter) in {"loading", None}
+            time.sleep(0.1)
+        assert client.info("errorstats") == before, "nothing was refused"
     finally:
         reload.join()
     recovers(exporter)
+
+
+def skips(exporter: Exporter) -> dict[str, float]:
+    """How often there was no burst, by reason."""
+    samples = exporter.metrics().get("redis_sampling_skips_total", [])
+    return {labels["reason"]: value for labels, value in samples}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from tests.sentinels import MASTER, Group
+from tests.sentinels import MASTER, Group, SentinelServer
 from tests.servers import wait_for
 
 if TYPE_CHECKING:
@@ -110,6 +110,37 @@ def test_two_of_three_sentinels_dead(start_server: StartServer, start_exporter: 
             assert groups == {MASTER}
         finally:
             hung.process.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("lie", ["the replica", "a stranger"])
+def test_a_sentinel_lies(start_server: StartServer, start_exporter: StartExporter, lie: str) -> None:
+    """The first Sentinel names another server, even one that says it is a primary; in 2 s the right one is found."""
+    with Group(start_server) as group:
+        named = group.servers[1] if lie == "the replica" else start_server()
+        liar = SentinelServer(named.port, 1)
+        try:
+            wait_for(lambda: answers(liar), 10, "the liar")
+            settings = config(group)
+            settings["targets"][0]["sentinel"]["nodes"].insert(0, liar.addr)
+            exporter = start_exporter(config=settings)
+            began = time.monotonic()
+            wait_for(lambda: len(exporter.metrics().get("redis_node_info", [])) == 2, 10, "both nodes")
+            assert time.monotonic() - began <= 2
+            roles = {labels["addr"]: labels["role"] for labels, _ in exporter.metrics()["redis_node_info"]}
+            assert roles == {group.servers[0].addr: "master", group.servers[1].addr: "slave"}
+            wait_for(lambda: exporter.metrics().get("redis_sampling_source_info"), 5, "what is sampled")
+            sources = {one["addr"]: one["source"] for one, _ in exporter.metrics()["redis_sampling_source_info"]}
+            assert sources.get(group.servers[1].addr) in {None, "none"}
+        finally:
+            liar.stop()
+
+
+def answers(sentinel: SentinelServer) -> bool:
+    """Whether a Sentinel has begun to answer."""
+    try:
+        return bool(sentinel.primary())
+    except redis.RedisError:
+        return False
 
 
 def test_the_sentinels_have_credentials_of_their_own(
