@@ -68,6 +68,8 @@ class Cluster:
     def node(self) -> Server:
         """Start one more server, which is part of no cluster yet."""
         config = {"cluster-enabled": "yes", "cluster-port": f"{free_port()}", "cluster-node-timeout": "1500"}
+        # A primary that gives its last slot away would become a replica of whoever got it.
+        config["cluster-allow-replica-migration"] = "no"
         return self._start_server(config={**config, "repl-diskless-sync-delay": "0"})
 
     def settled(self) -> None:

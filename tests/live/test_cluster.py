@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -49,7 +49,7 @@ def traffic(cluster: Cluster) -> Iterator[None]:
                         client.set(key, "there")
                 for key in (*HOT, HOT[0], f"cold:{turn % 1000}"):
                     client.get(key)
-            except (redis.RedisError, OSError):
+            except (redis.RedisError, OSError, AttributeError):  # redis-py trips over a node that has just gone
                 with suppress(Exception):
                     client.close()
                 client = None
@@ -213,9 +213,12 @@ def restarted(cluster: Cluster, exporter: Exporter, server: Server) -> float:
     ups = by_addr(exporter, "redis_up")
     assert all(value for addr, value in ups.items() if addr != server.addr)
 
+    kinds = ["stats", "sampling"] if server in cluster.primaries else ["stats"]
+    families = [f"redis_{kind}_last_success_timestamp_seconds" for kind in kinds]
+
     def back() -> bool:
-        seen = by_addr(exporter, "redis_sampling_last_success_timestamp_seconds").get(server.addr, 0.0)
-        return all_up(exporter, cluster.servers) and (seen > began_at or server in cluster.replicas)
+        seen = [by_addr(exporter, family).get(server.addr, 0.0) for family in families]
+        return min(seen) > began_at and all_up(exporter, cluster.servers)
 
     wait_for(back, 20, "the restarted node to be up")
     took = time.monotonic() - began
@@ -259,7 +262,7 @@ def test_a_cluster_that_never_rests(start_server: StartServer, start_exporter: S
     took: dict[str, list[float]] = {"move": [], "promotion": [], "restart": [], "new node": []}
     with traffic(cluster):
         wait_for(lambda: recall(exporter) == 1.0, 20, "recall of 1.0 before")
-        before, changes = Opened.of(exporter, cluster.servers), 0
+        opened, changes = [Opened.of(exporter, cluster.servers)], 0
         while changes < 100:
             took["move"] += [moved(cluster, exporter, key) for key in HOT]
             took["promotion"].append(killed(cluster, exporter, HOT[0]))
@@ -269,14 +272,17 @@ def test_a_cluster_that_never_rests(start_server: StartServer, start_exporter: S
             changes += (
                 len(HOT) + 2 + 4 + len(cluster.servers)
             )  # it dies and returns; meets, gets a slot, gives, is gone
+            opened.append(Opened.of(exporter, cluster.servers))
         ended = time.monotonic()
         wait_for(lambda: recall(exporter) == 1.0, 60, "recall of 1.0 afterwards")
         recalled = time.monotonic() - ended
         assert all_up(exporter, cluster.servers)
-        wait_for(lambda: Opened.of(exporter, cluster.servers).is_nearly(before), 30, f"as much to be open as {before}")
-    after = Opened.of(exporter, cluster.servers)
+        opened.append(Opened.of(exporter, cluster.servers))
     worst = {kind: round(max(seconds), 2) for kind, seconds in took.items()}
-    print(json.dumps({"changes": changes, "before": asdict(before), "after": asdict(after),
+    print(json.dumps({"changes": changes, "opened": [list(astuple(one)) for one in opened],
                       "worst_seconds": worst, "recall_1_after_seconds": round(recalled, 2)}))  # fmt: skip
+    # Whatever is opened when it is first needed has been in the first round, and what comes and goes does so at each
+    # node; one that stays behind at every tenth change would be more than that.
+    assert opened[-1].is_nearly(opened[1], slack=len(cluster.servers))
     assert max(worst.values()) <= 5
     assert not any('"severity":"ERROR"' in line for line in exporter.log.splitlines())
