@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from math import ceil, inf
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from exporter.focus import Callers, Part
 from exporter.sampling.interval import proportion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from exporter.monitor.lookout import DbKey, Sightings
 
@@ -30,7 +31,7 @@ STRETCHES = 6
 CLIENTS, HOSTS, COMMANDS, PAIRS = 128, 128, 32, 384
 """Distinct ones in a stretch: clients beyond that are counted by host, hosts and commands as others."""
 OTHERS = b"*"
-LISTED = 50
+LISTED = 20
 _LEAST_FREEDOM = 3.0
 _MICROSECOND = 1e-6
 _ALL: Subject = (b"", b"")
@@ -146,30 +147,39 @@ class CallerBook:
                 sums.setdefault(subject, _Sums()).add(part)
         total = sums.pop(_ALL, _Sums())
         span = sum(one.span for one in self._stretches)
-        parts = self._parts(sums, total, span)
+        estimate = self._estimator(total, span)
+        commands = _largest([one for one in sums.items() if not one[0][0]])
+        clients = _largest([one for one in sums.items() if not one[0][1]])
+        listed = {client for (client, _), _ in clients}
+        pairs = [one for one in sums.items() if one[0][1] and one[0][0] in listed]
         return Callers(
             *self._key,
             rate=total.amount / span if span else 0.0,
             seen=total.seen,
             observed=sum(one.observed for one in self._stretches),
             span=span,
-            commands=tuple(one for one in parts if not one.client)[:LISTED],
-            clients=tuple(one for one in parts if not one.command)[:LISTED],
-            pairs=tuple(one for one in parts if one.client and one.command)[: 4 * LISTED],
+            commands=tuple(map(estimate, commands)),
+            clients=tuple(map(estimate, clients)),
+            pairs=tuple(map(estimate, _largest(pairs, 4 * LISTED))),
         )
 
-    def _parts(self, sums: dict[Subject, _Sums], total: _Sums, span: float) -> list[Part]:
+    def _estimator(self, total: _Sums, span: float) -> Callable[[tuple[Subject, _Sums]], Part]:
         kish = sum(one.kish for one in self._stretches)
         pieces = sum(one.pieces for one in self._stretches)
         drawn = total.amount**2 / kish if kish > 0.0 else inf
         freedom = max(_LEAST_FREEDOM, pieces - 1.0)
-        found = []
-        for (client, command), one in sums.items():
+
+        def estimate(found: tuple[Subject, _Sums]) -> Part:
+            subject, one = found
             share = min(1.0, one.amount / total.amount)
             squares = one.square - 2.0 * share * one.cross + share * share * total.square
             between = squares / total.amount**2 * pieces / max(1, pieces - 1)
             effective = min(drawn, share * (1.0 - share) / between) if between > 0.0 and share < 1.0 else drawn
-            estimate = proportion(share, effective, freedom)
-            rate = one.amount / span if span else 0.0
-            found.append(Part(client, command, rate, share, estimate.low, estimate.high))
-        return sorted(found, key=lambda part: (-part.share, part.client, part.command))
+            ends = proportion(share, effective, freedom)
+            return Part(*subject, one.amount / span if span else 0.0, share, ends.low, ends.high)
+
+        return estimate
+
+
+def _largest(found: Iterable[tuple[Subject, _Sums]], most: int = LISTED) -> list[tuple[Subject, _Sums]]:
+    return nsmallest(most, found, key=lambda one: (-one[1].amount, one[0]))
