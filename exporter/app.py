@@ -113,7 +113,7 @@ class App:
 
         What is applied is applied as a whole, and targets that do not change keep what is known of them.
         """
-        with self._changing, correlation():
+        with self._changing, correlation(keep=True):
             try:
                 config = self._load()
                 self._fleet.check(config)
@@ -179,7 +179,8 @@ class App:
             if stop.is_set():
                 return
             if asked:
-                self.reload()
+                with correlation():
+                    self.reload()
                 continue
             self._see_off()
             if time.monotonic() - searched >= GARBAGE_SECONDS:

@@ -164,6 +164,21 @@ def test_the_kill_switch_stops_sampling(endpoint: Endpoint, tls_files: TlsFiles,
     wait_for(lambda: 'source="monitor"' in source(), 15, "sampling to go on")
 
 
+def test_what_a_request_changes_is_logged_with_its_id(endpoint: Endpoint, tls_files: TlsFiles) -> None:
+    """Whoever asks why sampling is off, or which configuration runs, finds the request that made it so."""
+    order = {"state": "off", "for": "1m"}
+    endpoint.get(tls_files, "/api/v1/sampling", method="POST", json=order, headers={"X-Request-ID": "tired-1"})
+    endpoint.get(tls_files, "/-/reload", method="POST", headers={"X-Request-ID": "good-1"})
+    endpoint.exporter.configure("targets: [")
+    rejected = endpoint.get(tls_files, "/-/reload", method="POST", headers={"X-Request-ID": "bad-1"})
+    assert rejected.status_code == 500
+    lines = [json.loads(line) for line in endpoint.exporter.log.splitlines() if line.startswith("{")]
+    ids = {line["correlation_id"]: line["event"] for line in lines if "correlation_id" in line}
+    assert ids["tired-1"] == "sampling.switched"
+    assert ids["good-1"].startswith("config.")
+    assert ids["bad-1"] == "config.rejected"
+
+
 def silent(port: int, count: int) -> Iterator[socket.socket]:
     """Connections that say nothing."""
     for _ in range(count):
