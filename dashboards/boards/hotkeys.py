@@ -287,7 +287,7 @@ SPREAD = Row(
                 Column("Key", "key"),
                 Column("Type", "type", width=75),
                 Column("DB", "db", width=65),
-                Column("Node", "addr"),
+                Column("Node", "addr", width=130),
                 Column("Size", unit="bytes", width=80),
             ),
             gauge("redis_bigkey_memory_bytes", *BY_KEY, "type"),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent / "grafana"
 PACKAGES = HERE / "node_modules"
 WIDTH = 1600
-QUALITY = 60
+QUALITY = 45
 PATIENCE_MS = 60_000
 FONTS = {"Inter-Regular.woff2": 400, "Inter-Medium.woff2": 500}
 PAGE = """<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="page.css"><body style="margin: 0">

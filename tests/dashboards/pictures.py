@@ -25,7 +25,7 @@ WARM_UP_SECONDS = 60
 SHOWN_SECONDS = 330
 AWAY_SECONDS = 12
 """How long the queue is away, halfway."""
-LONGEST_PIXELS = 2_700
+LONGEST_PIXELS = 2_400
 CHOSEN = {"slo": {"target": "shop|catalog|sessions"}}
 """What is chosen at the top of a dashboard, if not everything: one outage would hide all other objectives."""
 README = {"hotkeys": "Trends", "fleet": "The 10 that stand out"}
