@@ -68,8 +68,9 @@ class Slice:
     """Raw lines and when they were observed.
 
     `data` holds whole lines (after a close by the byte limit its last line may be cut), `start` and `end` are seconds
-    on the server's clock, `lines` counts line ends. `lag_seconds` is how long the closing mark took. `served` is the
-    server's own count of commands before MONITOR and after RESET, without ours; None where it does not say.
+    on the server's clock, `lines` counts line ends, `size_bytes` is what they took. `lag_seconds` is how long the
+    closing mark took. `served` is the server's own count of commands before MONITOR and after RESET, without ours; None
+    where it does not say.
     """
 
     data: bytes
@@ -199,7 +200,8 @@ class Session:
             served = self._leave()
             outcome = outcome if self.ended_by is Outcome.COMPLETE else self.ended_by
         body = data[: found.start]
-        return Slice(body, since, found.time, body.count(b"\n"), len(data), lag, outcome, served)
+        # What is ours is no load: mark and farewell (INFO) of a burst of 2 ms would look like a stream of 1 MB/s.
+        return Slice(body, since, found.time, body.count(b"\n"), len(body), lag, outcome, served)
 
     def leave(self) -> None:
         """End the session now and drop what came since the last mark.

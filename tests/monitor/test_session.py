@@ -120,6 +120,17 @@ def test_a_burst_leaves_nothing_behind(any_server: Server, session_on: Callable[
     assert link.call("CLIENT", "GETNAME") == b"hotkey-exporter"
 
 
+def test_what_we_ask_ourselves_is_no_load(
+    any_server: Server, session_on: Callable[[str], tuple[Session, Link]]
+) -> None:
+    """The size of a burst is that of its lines: INFO and marks in 2 ms would look like megabytes a second."""
+    session, _ = session_on(any_server.url)
+    session.begin()
+    for leave in (False, True):
+        piece = session.take(0.002, AMPLE, leave=leave)
+        assert piece.size_bytes == len(piece.data)
+
+
 def test_reset_is_followed_by_authentication(
     start_server: StartServer, session_on: Callable[[str], tuple[Session, Link]]
 ) -> None:
