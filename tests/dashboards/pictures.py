@@ -93,7 +93,8 @@ def main(directory: Path) -> int:
             for name, document in DOCUMENTS.items()
         }
     faults = draw_all(all_given, directory)
-    print(*faults, sep="\n")
+    for fault in faults:
+        print(fault)
     return 1 if faults else 0
 
 
