@@ -54,7 +54,11 @@ JUMP_SECONDS = 5.0
 FRESH_SECONDS = 2.0
 """One lost burst takes nothing from figures that are younger; the second in a row says that sampling is down."""
 LONG_GAP_SECONDS = 0.25
-"""Longer mean gaps are spread evenly up to twice the mean; an exponential one of 1.5 s is over 5 s once in thirty."""
+LONGEST_GAP_SECONDS = 3.5
+"""Longer mean gaps are spread evenly around the mean, so that figures are renewed before they are stale.
+
+An exponential gap of 1.5 s on average is over 5 s once in thirty times.
+"""
 NOTHING = parse.Counts()
 
 
@@ -146,9 +150,11 @@ class Sampler:
         """Random gaps: a fixed rhythm is badly wrong on traffic that has one too. Long ones are bounded."""
         if not plan.mean_gap or not self._totals.observed_seconds:
             return 0.0
-        if plan.mean_gap > LONG_GAP_SECONDS:
-            return random.uniform(0.0, 2 * plan.mean_gap)
-        return random.expovariate(1 / plan.mean_gap)
+        mean = plan.mean_gap
+        if mean <= LONG_GAP_SECONDS:
+            return random.expovariate(1 / mean)
+        spread = min(mean, max(mean / 4, LONGEST_GAP_SECONDS - mean))
+        return random.uniform(mean - spread, mean + spread)
 
     def _sample(self, session: Session, plan: Plan) -> None:
         """One slice, from the wire to the Board."""
