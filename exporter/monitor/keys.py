@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from exporter.monitor.key_finders import FINDERS, Position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 _REMEMBERED_PLANS = 4096  # names come from the stream, so a hostile file could bring any number of them
 
@@ -139,6 +139,8 @@ class CommandTable:
     def __init__(self, commands: Mapping[bytes, Command]) -> None:
         self._commands = commands
         self._plans: dict[bytes, Plan] = {}
+        self.memory: dict[Hashable, Any] = {}
+        """What readers of lines have learned that holds for this table; it goes with the table."""
 
     @classmethod
     def builtin(cls) -> CommandTable:
@@ -166,6 +168,10 @@ class CommandTable:
         for name, entry in zip(names, reply, strict=False):
             commands[name.lower()] = (_readable(entry) if entry else None) or Command(name=name.lower())
         return CommandTable(commands)
+
+    def knows_the_same(self, other: CommandTable) -> bool:
+        """Whether both find the same keys in every command."""
+        return self._commands == other._commands
 
     @property
     def names(self) -> Iterable[bytes]:

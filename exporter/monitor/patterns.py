@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.monitor.keys import Kind
@@ -138,7 +137,7 @@ def _any(words: list[bytes]) -> bytes:
     return b"(?:%s)" % (b"|".join(words) or b"(?!)")
 
 
-@lru_cache(maxsize=256)
 def patterns_for(table: CommandTable, *, commands: bool) -> Patterns:
     """Return the patterns of a table; they outlive a slice, so that each is learned once."""
-    return Patterns(table, commands=commands)
+    found: Patterns = table.memory.setdefault((Patterns, commands), Patterns(table, commands=commands))
+    return found

@@ -297,7 +297,7 @@ class Sampler:
         if self._table is None or old or run_id != self._table_of:
             if session.active:
                 session.leave()
-            self._table, self._table_at, self._table_of = self._read_table(), now, run_id
+            self._table, self._table_at, self._table_of = self._read_table(self._table), now, run_id
         if self._unknown:
             # Renamed commands and modules loaded since: a moment is lost, once for each name.
             if session.active:
@@ -307,9 +307,11 @@ class Sampler:
             self._table = self._table.extended(names, reply)
         return self._table
 
-    def _read_table(self) -> CommandTable:
+    def _read_table(self, old: CommandTable | None) -> CommandTable:
+        """Ask the server; who knows the same as before is the one before, with all that was learned of its lines."""
         reply = self._ask("COMMAND")
-        return CommandTable.builtin() if reply is None else CommandTable.from_reply(reply)
+        new = CommandTable.builtin() if reply is None else CommandTable.from_reply(reply)
+        return old if old is not None and old.knows_the_same(new) else new
 
     def _ask(self, *command: str | bytes) -> list[Any] | None:
         """The reply, or None where the server refuses the command."""
