@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.links import VARIABLES, Uid
 from dashboards.model import Annotation, Link, Variable
-from dashboards.queries import EXPORTER, MASTERS, NODE, TARGET, by_node, gauge, select
+from dashboards.queries import EXPORTER, MASTERS, NODE, TARGET, by_exporter, by_node, gauge, of_exporters, select
 
 JOB = Variable("job", "Job", "label_values(hotkey_exporter_build_info, job)")
 INSTANCE = Variable("instance", "Instance", 'label_values(hotkey_exporter_build_info{job=~"$job"}, instance)')
@@ -24,7 +24,7 @@ ALERTS = Annotation(
 )
 EXPORTER_STARTS = Annotation(
     "Exporter starts",
-    f"max by (instance) (process_start_time_seconds{{{EXPORTER}}}) * 1000",
+    f"{by_exporter(of_exporters(f'process_start_time_seconds{{{EXPORTER}}}'))} * 1000",
     "Exporter started",
     "{{instance}}",
     "blue",

@@ -54,6 +54,11 @@ def by_exporter(expr: str, *by: str) -> str:
     return f"max by ({', '.join(('instance', *by))}) ({expr})"
 
 
+def of_exporters(expr: str) -> str:
+    """Keep what is an exporter's: `up` and the metrics of a process are those of everything that Prometheus scrapes."""
+    return f"{expr} and on (job, instance) last_over_time(hotkey_exporter_build_info{{{EXPORTER}}}[1d])"
+
+
 def quotient(part: str, whole: str) -> str:
     """Divide; nothing where there is nothing to divide by, instead of NaN or infinity."""
     return f"{part} / ({whole} > 0)"

@@ -6,7 +6,7 @@ from dashboards.choices import ALERTS, EXPORTER_STARTS, INSTANCE, JOB, NODES, TA
 from dashboards.links import Uid
 from dashboards.model import Column, Dashboard, Query, Row
 from dashboards.panels import GREEN, ORANGE, RED, UP_DOWN, YES_NO, levels, lines, number, states, table
-from dashboards.queries import EXPORTER, RATE, age, by_exporter, gauge, rate, rates, select
+from dashboards.queries import EXPORTER, RATE, age, by_exporter, gauge, of_exporters, rate, rates, select
 
 NO_TARGET = 'target=""'
 LEGEND = "{{instance}}"
@@ -14,11 +14,15 @@ JOB_LEGEND = "{{job_name}} {{instance}}"
 
 
 def _own(metric: str, *by: str, where: str = "") -> str:
-    return by_exporter(select(metric, where, EXPORTER), *by)
+    return by_exporter(_ours(metric, select(metric, where, EXPORTER)), *by)
 
 
 def _grown(metric: str, *by: str, where: str = "") -> str:
-    return by_exporter(f"rate({select(metric, where, EXPORTER)}[{RATE}])", *by)
+    return by_exporter(_ours(metric, f"rate({select(metric, where, EXPORTER)}[{RATE}])"), *by)
+
+
+def _ours(metric: str, expr: str) -> str:
+    return expr if metric.startswith("hotkey_exporter_") else of_exporters(expr)
 
 
 def _job_seconds(q: float) -> str:
