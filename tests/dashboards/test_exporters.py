@@ -1,4 +1,4 @@
-"""The exporter's own dashboard beside others that Prometheus scrapes, by Prometheus' own evaluation of invented series."""
+"""The dashboard of the exporter beside others that Prometheus scrapes, by promtool on invented series."""
 
 from __future__ import annotations
 
