@@ -142,7 +142,8 @@ def test_five_percent_of_all_packets_are_lost(start_server: StartServer, namespa
             wait_for_a_whole_window(lambda: asked(http))
             assert times_covered(lambda: asked(http), truth, 20) >= 18
             observed = sum(one["observed_seconds"] or 0.0 for one in asked(http)["targets"])
-            print(f"{observed:.1f} of {WINDOW_SECONDS} s observed")
+            bursts = [line for line in http.get("/metrics").text.splitlines() if "_bursts_total{" in line]
+            print(f"{observed:.1f} of {WINDOW_SECONDS} s observed", *bursts, sep="\n")
             assert 0 < observed <= WINDOW_SECONDS
         finally:
             process.terminate()
