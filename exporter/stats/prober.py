@@ -65,9 +65,10 @@ class Prober:
 
     def probe(self) -> NodeStatus:
         """How the node is now. Never raises: a node that cannot be reached is `down` with its reason."""
-        began, worked = self._clock(), time.thread_time()
+        began = self._clock()
         try:
             self._connect()
+            worked = time.thread_time()  # connecting is no part of what each reading costs us
             latency = self._ping()
             known = self._readings.parse(self._inquirer.info())
         except NodeError as fault:
