@@ -47,7 +47,8 @@ class OwnTraffic:
     `addresses` are our connections as MONITOR shows them. `token` marks our commands where all clients look alike (unix
     sockets): it is this process's secret. `hits` and `misses` are what our probes added to the server's own counters.
     `reaped` are the ids of clients of ours that we had the server end, because it held too much for them. Connections
-    that were opened before the last of the `renewals` use certificates that are not the newest.
+    that were opened before the last of the `renewals` use certificates that are not the newest. `commands` is how many
+    we have had answered, all links together.
     `moved` is called when the server says that a key is at another node; `noticed` when the node's stream was
     lost, or is there again, so that the node is probed before its time: of many nodes each is probed every few seconds.
     """
@@ -62,6 +63,7 @@ class OwnTraffic:
         self.token = b"hotkey-exporter:" + secrets.token_hex(8).encode()
         self.hits = 0
         self.misses = 0
+        self.commands = 0
         self.reaped: frozenset[int] = frozenset()
         self.renewals = 0
 
@@ -99,6 +101,11 @@ class OwnTraffic:
         if lost != self._stream_lost:
             self._stream_lost = lost
             self.noticed()
+
+    def answered(self, commands: int) -> None:
+        """So many commands of ours were answered."""
+        with self._lock:
+            self.commands += commands
 
     def renew(self) -> None:
         """Certificates have changed: each connection is replaced by a new one when it is next used."""
@@ -280,6 +287,7 @@ class Link:
                 reply = self._reply(timeout)
                 if not number:
                     self.waited = time.perf_counter() - began
+                    self._own.answered(len(commands))
                 if isinstance(reply, redis.exceptions.MovedError):
                     self._own.moved()
                 if raising and isinstance(reply, redis.ResponseError):

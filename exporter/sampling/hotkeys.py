@@ -97,6 +97,7 @@ class Sampler:
         self._lag = 0.0
         self._about = {"db.system.name": "redis", "db.operation.name": "MONITOR", "server.address": link.node.addr}
         self._ahead: float | None = None
+        self._sent = self._own.commands
 
     @property
     def node(self) -> Node:
@@ -218,7 +219,9 @@ class Sampler:
         """Lines become counts, second by second, and counts go into the window."""
         own = parse.Own(self._own.addresses, self._own.token)
         observed = piece.end - piece.start
-        served = self._slowdown.learn(piece.start, piece.end, None if plan.joined else piece.served)
+        sent, self._sent = self._sent, self._own.commands
+        counted = None if plan.joined else piece.served
+        served = self._slowdown.learn(piece.start, piece.end, counted, self._sent - sent)
         # A burst that stopped early stands only for the share of its cycle that it saw.
         cycle = observed if plan.joined else plan.cycle * min(1.0, observed / plan.seconds)
         data, start = piece.data, piece.start

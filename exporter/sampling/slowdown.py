@@ -25,6 +25,8 @@ REMEMBERED = 60  # bursts: some six seconds at the usual pace, half a minute on 
 _FEWEST = 8
 _SURE = 4.0  # standard errors
 _MOST = 0.6  # of the bursts, by two standard errors of a share
+_OURS = 0.05
+"""The share of commands that may be our own: a warming run in this process halts while a burst is read."""
 _LEAST_RATE = 1000.0
 """Commands per second below which nothing is believed: MONITOR costs microseconds a command, so they are not missed."""
 
@@ -71,18 +73,19 @@ class Slowdown:
             return 1.0
         return min(1.0, sum(pair.burst for pair in self._pairs) / sum(pair.both for pair in self._pairs))
 
-    def learn(self, start: float, end: float, served: tuple[int, int] | None) -> Served | None:
+    def learn(self, start: float, end: float, served: tuple[int, int] | None, ours: int = 0) -> Served | None:
         """Take in one burst; `served` is the server's count of commands just before and just after it, without ours.
 
-        Returns None where there is nothing to compare with: the first burst, a joined slice (`served` is None), a
-        counter or a clock that went back.
+        `ours` are about as many commands as this process has sent besides, since the last burst. Returns None where
+        there is nothing to compare with: the first burst, a joined slice (`served` is None), a counter or a clock that
+        went back, or much of ours.
         """
         last, self._last = self._last, None if served is None else (end, served[1])
         if served is None or last is None:
             return None
         gap, length = start - last[0], end - start
         before, during = served[0] - last[1], served[1] - served[0]
-        if gap <= 0.0 or length <= 0.0 or before < 0 or during < 0:
+        if gap <= 0.0 or length <= 0.0 or before < 0 or during < 0 or ours > _OURS * (before + during):
             return None
         self._pairs.append(_Pair(before / gap, during / length, (before + during) / (gap + length), length))
         return Served(gap + length, before + during, during, self._slowed())

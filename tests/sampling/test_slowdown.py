@@ -48,6 +48,19 @@ def test_an_idle_server_is_not_slow() -> None:
     assert slowdown.ratio == 1.0
 
 
+def test_our_own_commands_are_no_slowdown() -> None:
+    """A warming run of ours halts while a burst is read: the server is not slow, and its count is of no use."""
+    slowdown, counter = Slowdown(), 0
+    for n in range(40):
+        at, before, after = START + n / 10, counter + 2000, counter + 2030
+        counter = after
+        assert slowdown.learn(at + 0.09, at + 0.1, (before, after), ours=1800) is None
+    assert slowdown.ratio == 1.0
+    served = slowdown.learn(START + 4.09, START + 4.1, (counter + 2000, counter + 2200), ours=20)
+    assert served is not None
+    assert served.commands == 2200
+
+
 def test_what_is_counted_is_handed_on() -> None:
     """Span, commands and watched commands are those since the last burst ended, and parts of them add up."""
     slowdown = Slowdown()
