@@ -1,11 +1,11 @@
 """How fast warming is, what it saves, and what it costs a reader beside it: real PostgreSQL, real Redis.
 
-In: nothing; `--short` for the small form. Out: one line of JSON. `bulk_*`: keys a second from PostgreSQL into an empty
-Redis, the whole run included (connecting, the query, the lease). `validation_*`: milliseconds of a session lookup
-through a cache-aside client whose database is 25 ms away (a delaying TCP proxy), cold and warm. `reader_*`: the 99th
-percentile of single GETs alone, beside a run at full speed into another server (what sharing the cores costs), beside
-one into the same server, and beside a fenced one. `reader_queue_p99_ratio` is the third over the second: what is left
-is the server's queue.
+In: nothing; `--short` for the small form, `--draw` to write the figure into docs/figures. Out: one line of JSON.
+`bulk_*`: keys a second from PostgreSQL into an empty Redis, the whole run included (connecting, the query, the lease).
+`validation_*`: milliseconds of a session lookup through a cache-aside client whose database is 25 ms away (a delaying
+TCP proxy), cold and warm. `reader_*`: the 99th percentile of single GETs alone, beside a run at full speed into another
+server (what sharing the cores costs), beside one into the same server, and beside a fenced one.
+`reader_queue_p99_ratio` is the third over the second: what is left is the server's queue.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from benchmarks import drawing
 from exporter.config import load
 from exporter.topology import topology_of
 from exporter.warm import surroundings
@@ -81,6 +82,12 @@ def main() -> None:
         }
         figures |= validation(server, database, 40 if short else 200)
         figures |= reader(server, database, 20_000)
+    if "--draw" in sys.argv:
+        names = {"alone": "alone", "other_server": "beside a run into another server",
+                 "beside": "beside a run into the same server", "fenced": "beside a fenced run"}  # fmt: skip
+        title = "A reader's 99th percentile on two cores that it shares with the run and the database"
+        values = {name: figures[f"reader_{key}_p99_us"] for key, name in names.items()}
+        drawing.save("warming-reader", drawing.bars(title, values, " \N{MICRO SIGN}s"))
     print(json.dumps({"benchmark": "warming", **figures}))
 
 

@@ -65,7 +65,7 @@ def main() -> None:
     warm, cold = run(size)
     if options.draw:
         curves = {
-            name: [(second - size.before + 0.5, ratio) for second, ratio in enumerate(course.ratios)]
+            name: [(second - size.before + 1.5, ratio) for second, ratio in enumerate(course.ratios)]
             for name, course in {"default job": warm, "without warming": cold}.items()
         }
         title = f"Hit ratio around FLUSHALL, {size.keys:,} sessions, {size.per_second:,.0f} reads/s"

@@ -1,8 +1,6 @@
-"""Reads a source in a thread of its own: one that hangs cannot hang the run, and one that is slow is read ahead of.
+"""Reads a source in a thread of its own, one batch ahead: a source that hangs cannot hang the run.
 
 In: a function that gives an iterator. Out: batches of what it gives, or SourceError; silence for too long is one, too.
-A quick source is read when its next batch is wanted: its work and ours at the same time would save little, and take two
-cores from whoever else needs them on this machine.
 """
 
 from __future__ import annotations
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from exporter.warming.sources import Source
 
 _POLL_SECONDS = 0.1
-AHEAD_SHARE = 0.5
-"""Reading ahead pays where a batch is read for at least this share of the time in which it is used."""
 
 
 class Feed:
@@ -41,7 +37,6 @@ class Feed:
         # Whoever takes over after a crash reads again what was not written: more ahead would be more read twice.
         self._wanted = threading.Semaphore(1)
         self._thread = threading.Thread(target=carried(self._work), name="warming source", daemon=True)
-        self._reading = 0.0
         self.seconds = 0.0
 
     @property
@@ -52,20 +47,14 @@ class Feed:
     def batches(self) -> Iterator[list[Found]]:
         """Everything, in batches. Raises SourceError."""
         self._thread.start()
-        given = time.monotonic()
         while not self._stop.is_set():
             began = time.monotonic()
-            used, batch = began - given, self._next(began)
-            given = time.monotonic()
-            self.seconds += given - began
+            batch = self._next(began)
+            self.seconds += time.monotonic() - began
             if batch is None:
                 return
-            ahead = self._reading > AHEAD_SHARE * used
-            if ahead:
-                self._wanted.release()
+            self._wanted.release()
             yield batch
-            if not ahead:
-                self._wanted.release()
 
     def end(self, source: Source) -> None:
         """Stop reading; a source that is being waited for is cut off. Waits a moment for its thread."""
@@ -97,7 +86,7 @@ class Feed:
         last: SourceError | None = None
         found = self._read()
         try:
-            while self._is_wanted() and (batch := self._timed(found)):
+            while self._is_wanted() and (batch := list(islice(found, self._batch))):
                 if not self._put(batch):
                     break
         except SourceError as error:
@@ -109,12 +98,6 @@ class Feed:
             if close is not None:
                 close()
         self._put(last)
-
-    def _timed(self, found: Iterator[Found]) -> list[Found]:
-        began = time.monotonic()
-        batch = list(islice(found, self._batch))
-        self._reading = time.monotonic() - began
-        return batch
 
     def _is_wanted(self) -> bool:
         while not self._ended.is_set():

@@ -140,26 +140,22 @@ def test_a_hanging_source_does_not_hang_the_run() -> None:
     release.set()
 
 
-@pytest.mark.parametrize(("reading", "using", "ahead"), [(0.02, 0.0, 1), (0.0, 0.02, 0)])
-def test_a_slow_source_is_read_ahead_of(reading: float, using: float, ahead: int) -> None:
-    """One batch ahead, and no more: whoever takes over after a crash reads it again; a quick one only when asked."""
+def test_no_more_is_read_than_one_batch_ahead() -> None:
+    """Whoever takes over after a crash has to read little again: what was read ahead is bounded."""
     read: list[int] = []
 
     def counted() -> Iterator[Any]:
         for n in range(1000):
-            if n % 10 == 0:
-                time.sleep(reading)
             read.append(n)
             yield {"id": n}
 
     feed = Feed(counted, 10, 5.0, threading.Event())
     batches = feed.batches()
-    for _ in range(4):
-        next(batches)
-        time.sleep(using)
+    next(batches)
+    next(batches)
     deadline = time.monotonic() + 5
-    while len(read) < 40 + 10 * ahead and time.monotonic() < deadline:
+    while len(read) < 30 and time.monotonic() < deadline:
         time.sleep(0.001)
 
-    assert len(read) == 40 + 10 * ahead
+    assert len(read) == 30
     feed.end(function_source("numbers"))
