@@ -11,14 +11,14 @@ from tests.browser.site import CHROMIUM
 from tests.dashboards.canvas import Drawing, browsing, build
 from tests.dashboards.documents import DOCUMENTS
 from tests.dashboards.given import Span, given
-from tests.dashboards.pictures import LONGEST_PIXELS, parts
+from tests.dashboards.pictures import AWAY_SECONDS, LONGEST_PIXELS, parts
 from tests.dashboards.showcase import RATE_SECONDS, SCRAPE_SECONDS, running
 from tests.servers import missing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECONDS = 60
+SECONDS = 75
 YOUNG = {"slo Errors: burn over 1d and 2h", "slo Errors: burn over 3d and 6h", "slo Errors: burn over 6h and 30m"}
 """Panels that need more traffic on record than a minute has."""
 
@@ -32,7 +32,10 @@ def test_every_panel_is_drawn_and_fits(tmp_path: Path) -> None:
         missing("chromium (Debian package chromium)")
     build()
     with running(tmp_path) as showcase:
-        time.sleep(SECONDS)
+        time.sleep(SECONDS - AWAY_SECONDS)
+        showcase.queue.kill()
+        time.sleep(AWAY_SECONDS)
+        showcase.queue.restart()
         end = int(time.time())
         span = Span(end - SECONDS, end, SCRAPE_SECONDS, RATE_SECONDS)
         all_given = {name: given(document, showcase.prometheus, span) for name, document in DOCUMENTS.items()}
