@@ -139,5 +139,7 @@ def _any(words: list[bytes]) -> bytes:
 
 def patterns_for(table: CommandTable, *, commands: bool) -> Patterns:
     """Return the patterns of a table; they outlive a slice, so that each is learned once."""
-    found: Patterns = table.memory.setdefault((Patterns, commands), Patterns(table, commands=commands))
+    found: Patterns | None = table.memory.get((Patterns, commands))
+    if found is None:
+        found = table.memory[Patterns, commands] = Patterns(table, commands=commands)
     return found

@@ -9,6 +9,7 @@ import json
 import sqlite3
 import threading
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from exporter.demo.helper import Traffic
 from exporter.demo.shop import Shop, Zipf
 from tests.daemon import Prometheus
 from tests.dashboards.stack import CACHE, cluster_of, rules
+from tests.meanwhile import meanwhile
 from tests.program import Exporter
 from tests.sentinels import MASTER, Group
 from tests.servers import KINDS, Server
@@ -59,15 +61,16 @@ def running(directory: Path) -> Iterator[Showcase]:
         catalog = cluster_of(stack, start, shards=3, replicas=0)
         queue = start("valkey-9.1", config={"io-threads": "2"})
         primary, replica = sessions.servers
-        stack.enter_context(
-            _busy(
-                lambda ended: Traffic(shop.port, OPS, Shop(seed=7)).run(ended),
-                lambda ended: _visit(primary, replica, ended),
-                lambda ended: _browse(catalog, ended),
-                lambda ended: _queue(queue, ended),
-                lambda ended: _maintain(shop, ended),
-            )
+        stop = threading.Event()
+        works: tuple[Callable[[Callable[[float], bool]], None], ...] = (
+            Traffic(shop.port, OPS, Shop(seed=7)).run,
+            partial(_visit, primary, replica),
+            partial(_browse, catalog),
+            partial(_queue, queue),
+            partial(_maintain, shop),
         )
+        for work in works:
+            stack.enter_context(meanwhile(partial(work, stop.wait), stop))
         exporter = Exporter(directory, config=_settings(directory, shop, sessions, catalog, queue))
         stack.callback(exporter.stop)
         exporter.wait_until(timeout=30)
@@ -105,21 +108,6 @@ def _scraping(directory: Path, port: int) -> Path:
     path = directory / "prometheus.yml"
     path.write_text(yaml.safe_dump(document))
     return path
-
-
-@contextmanager
-def _busy(*works: Callable[[Callable[[float], bool]], None]) -> Iterator[None]:
-    """Every work in a thread; each gets a wait that says whether it is over."""
-    stop = threading.Event()
-    threads = [threading.Thread(target=work, args=(stop.wait,)) for work in works]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
 
 def _visit(primary: Server, replica: Server, ended: Callable[[float], bool]) -> None:

@@ -153,35 +153,28 @@ def test_silent_clients_are_cut_off(server: Process, first: bytes) -> None:
         assert gone(sock)
 
 
+def takes_no_more(sock: socket.socket) -> bool:
+    """Whether the other end has closed the connection: writing one more byte to it fails."""
+    try:
+        sock.sendall(b"x")
+    except OSError:
+        return True
+    return False
+
+
 def test_a_client_that_dribbles_is_cut_off(server: Process) -> None:
     """One byte at a time does not buy more time."""
-
-    def closed() -> bool:
-        try:
-            sock.sendall(b"x")
-        except OSError:
-            return True
-        return False
-
     with closing(server.connect()) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nX: ")
-        wait_for(closed, 5, "the server to close the connection")
+        wait_for(lambda: takes_no_more(sock), 5, "the server to close the connection")
 
 
 def test_a_client_that_does_not_read_is_cut_off(server: Process) -> None:
     """An answer that nobody reads holds a connection no longer than it might have taken, and a moment."""
-
-    def closed() -> bool:
-        try:
-            sock.sendall(b"x")
-        except OSError:
-            return True
-        return False
-
     with closing(server.connect()) as sock:
         sock.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 0.5\r\n\r\n")
         sock.recv(1)
-        wait_for(closed, 10, "the server to close the connection")
+        wait_for(lambda: takes_no_more(sock), 10, "the server to close the connection")
 
 
 def test_clients_that_do_not_read_leave_room_for_others(server: Process) -> None:
