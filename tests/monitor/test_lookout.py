@@ -110,7 +110,7 @@ def test_several_keys_share_the_room() -> None:
 
 
 def test_what_it_costs_is_bounded_however_hot_the_key_is() -> None:
-    """A slice that is nothing but the key in focus, the worst there is, takes less than twice what counting it takes."""
+    """A slice that is nothing but the key in focus, the worst there is, takes less than twice what counting takes."""
     data = b"".join(line([b"GET", b"k"]) for _ in range(50_000))
     parse.count(data, TABLE)
 
