@@ -192,8 +192,13 @@ class FromServer:
     def _decided(self) -> bool:
         """Whether every node has figures or a reason for having none."""
         return all(
-            self._board.latest(node, HotKeys) is not None
+            _says_something(self._board.latest(node, HotKeys))
             or ((status := self._board.latest(node, NodeStatus)) is not None and status.down is not None)
             or ((state := self._board.latest(node, SamplingState)) is not None and state.source.value == "none")
             for node in self._board.nodes
         )
+
+
+def _says_something(hot: HotKeys | None) -> bool:
+    """Whether there are keys, or a whole second of the server's had none: the first one may have been a moment only."""
+    return hot is not None and (bool(hot.keys) or hot.observed_seconds >= 2.0 * hot.duty_ratio > 0.0)

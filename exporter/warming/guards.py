@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 from exporter.warming.items import Reason
@@ -46,6 +47,11 @@ class Vitals:
             misses=number("keyspace_misses"),
             cluster=number("cluster_enabled") != 0,
         )
+
+
+def room(now: Vitals, job: WarmingJob) -> float:
+    """Bytes that the node's memory may still grow by before `refusal` says `memory`; infinite without a limit."""
+    return max(0.0, job.max_memory * now.most - now.used) if now.most else inf
 
 
 def refusal(now: Vitals, before: Vitals, job: WarmingJob) -> Reason | None:

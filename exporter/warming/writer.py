@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.05
 """How old what is known of the servers' state may be: each look is an INFO, and INFO delays others, too."""
+ROOM_SHARE = 0.25
+"""What may be written before the next look, of the memory that was left at the last one: however fast we are."""
+KEY_BYTES = 128
+"""What a key takes beside its name and value: its entries among keys and lives, and the allocator's rounding up."""
 PING_SECONDS = 0.02
 SHORT_SECONDS = 0.001
 """Waits that are shorter come later: sleeping takes longer than that."""
@@ -55,6 +59,7 @@ class Writer:
         self._bytes_bucket = Bucket(job.bytes_per_second, now)
         self._tempo = Tempo(job.batch)
         self._looked = self._pinged = float("-inf")
+        self._unseen_bytes = 0
         self._before: dict[str, guards.Vitals] = {}
         self._fence: Fence | None = None
 
@@ -90,8 +95,8 @@ class Writer:
         """Write a batch. Raises Ended, NodeError, SourceError."""
         self._within_bytes(items)
         try:
-            self._guard()
             for piece in self._pieces(items):
+                self._guard()
                 self._write(piece, source)
                 self._wait(piece)
             if self._fence is not None:
@@ -189,6 +194,7 @@ class Writer:
             else:
                 replies = self._placement.send([(item.key, writes.command(item, self._job.policy)) for item in items])
         self._tempo.took(len(items), self._placement.waited)
+        self._unseen_bytes += sum(item.size + KEY_BYTES for item in items)
         return replies
 
     def _settle(self, fence: Fence, *, everything: bool) -> None:
@@ -223,9 +229,10 @@ class Writer:
             raise Ended(Reason.LEASE, "the lease was lost")
         self.in_time()
         now = self._clock()
-        if now - self._looked >= LOOK_SECONDS:
+        room = min(guards.room(vitals, self._job) for vitals in self._placement.vitals.values())
+        if now - self._looked >= LOOK_SECONDS or self._unseen_bytes > ROOM_SHARE * room:
             self._placement.look()
-            self._looked = now
+            self._looked, self._unseen_bytes = now, 0
         for addr, vitals in self._placement.vitals.items():
             reason = guards.refusal(vitals, self._before[addr], self._job)
             if reason is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 
 import pytest
 
 from exporter.warming import refresh
 from exporter.warming.attribution import Attribution
-from exporter.warming.guards import Vitals, refusal
+from exporter.warming.guards import Vitals, refusal, room
 from exporter.warming.items import Reason
 from exporter.warming.pace import LONGEST_BACKOFF, Bucket, Circuit
 from exporter.warming.selection import selected
@@ -110,3 +111,11 @@ def test_attribution_counts_what_was_seen() -> None:
     ledger.warmed(0, [(b"later", 10_000)], now=20.0)
     use = ledger.use(40.0)
     assert (use.useful, use.wasted, use.observed_ratio) == (1, 2, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "left"), [({}, 30.0), ({"used": 80}, 0.0), ({"used": 200}, 0.0), ({"used": 200, "most": 0}, inf)]
+)
+def test_room(change: dict[str, int], left: float) -> None:
+    """What may still be written is what the guard would still let pass: up to 80 % of maxmemory here."""
+    assert room(replace(WELL, **change), job_of()) == pytest.approx(left)
