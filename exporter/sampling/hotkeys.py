@@ -238,7 +238,9 @@ class Sampler:
             if end > start or (plan.joined and counts.commands):
                 # A joined slice may end on the very stamp of its last command: nothing of its time, yet it counts.
                 around = served.part(part) if served else None
-                self._window.add(Piece(start, end, cycle * part, counts.commands, counts.accesses, plan.joined, around))
+                size = before.rfind(b"\n") + 1
+                seen = counts.commands, counts.accesses
+                self._window.add(Piece(start, end, cycle * part, *seen, plan.joined, around, size))
                 if plan.joined and (observer := self._board.warmth.observer) is not None:
                     observer(self.node.target, end - start, counts.accesses)
             start = end

@@ -17,6 +17,8 @@ from math import ceil, inf
 from operator import not_
 from typing import TYPE_CHECKING
 
+from exporter.sampling.calibration import Counted, effective
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -39,8 +41,8 @@ class Piece:
     """What was observed from `start` to `end` (server clock, seconds; never across a whole second).
 
     `cycle` is the time it stands for: its planned length plus the mean gap. `joined`: it goes on where the piece before
-    it ended. `accesses`: (accesses, of which writes) by (db, key); `commands`: commands seen. `served`: what the server
-    counted around it, where it is known.
+    it ended. `accesses`: (accesses, of which writes) by (db, key); `commands`: commands seen; `size`: bytes of their
+    lines. `served`: what the server counted around it, where it is known.
     """
 
     start: float
@@ -50,6 +52,7 @@ class Piece:
     accesses: Mapping[DbKey, tuple[int, int]]
     joined: bool = False
     served: Served | None = None
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,8 @@ class Stratum:
     `alone` * amount^2, and the window's mean turns them into a distance from it.
     `poisson` * amount is the least variance; `floor` the largest amount that was dropped. `unseen` is the share of the
     amounts that was not seen but added, because the server does less while we watch.
-    `served`: commands by the server's own count; `watched`: the same, estimated from what it counted in the bursts.
+    `served`: commands by the server's own count; `watched`: the same, estimated from what it counted in the bursts;
+    `counted`: what there is to learn from that.
     """
 
     second: int
@@ -90,6 +94,7 @@ class Stratum:
     unseen: float = 0.0
     served: float = 0.0
     watched: Moments = Moments(0.0)
+    counted: Counted | None = None
     variances: array[float] = field(default_factory=lambda: array("f"))
     shapes: array[int] = field(default_factory=lambda: array("B"))
     slots: array[int] = field(default_factory=lambda: array("H"))
@@ -123,6 +128,7 @@ class OpenSecond:
         self._commands: list[int] = []
         self._counts: list[int] = []
         self._served: list[Served | None] = []
+        self._sizes: list[int] = []
         self._unbroken = True
         self._runs = False
         self._last = float(second)
@@ -137,12 +143,14 @@ class OpenSecond:
         self._runs = self._runs or piece.joined
         self._last = max(self._last, piece.end)
         if not (piece.joined and self._lengths and 0.0 in (length, self._lengths[-1])):
-            for column in (self._lengths, self._cycles, self._commands, self._counts):
+            for column in (self._lengths, self._cycles, self._commands, self._counts, self._sizes):
                 column.append(0)
             self._served.append(piece.served)
         self._lengths[-1] += length
         self._cycles[-1] += length if piece.joined else max(piece.cycle, length)
         self._commands[-1] += piece.commands
+        if not piece.joined:  # what a joined run is slowed by it has seen itself
+            self._sizes[-1] += piece.size
         index, total, seen = len(self._lengths) - 1, 0, self._seen
         for key, (count, writes) in piece.accesses.items():
             before = seen.get(key)
@@ -150,8 +158,11 @@ class OpenSecond:
             total += count
         self._counts[-1] += total
 
-    def close(self) -> tuple[Stratum, list[DbKey]] | None:
-        """Return the stratum, still without slots, and its entries' keys; None if no time was observed."""
+    def close(self, cost: float = 0.0) -> tuple[Stratum, list[DbKey]] | None:
+        """Return the stratum, still without slots, and its entries' keys; None if no time was observed.
+
+        `cost`: the seconds per byte that showing us a command takes the server (see `calibration`).
+        """
         observed = sum(self._lengths)
         if observed < _MICROSECOND:
             return None
@@ -159,6 +170,7 @@ class OpenSecond:
         if extent - observed < _JOINT_SECONDS:
             return self._exact(observed), list(self._seen)
         spread = _Spread(self._lengths, self._cycles, extent, self._served)
+        spread.calibrate(self._sizes, cost)
         stratum = Stratum(
             second=self.second,
             extent=extent,
@@ -176,7 +188,9 @@ class OpenSecond:
         known = [one for one in self._served if one is not None]
         if len(known) == len(self._served) > 1:
             stratum.served = extent * sum(one.commands for one in known) / sum(one.span for one in known)
-            stratum.watched = spread.moments([one.watched for one in known])
+            watched = [one.watched for one in known]
+            stratum.watched = spread.moments(watched)
+            stratum.counted = spread.counted(stratum.served, watched, self._sizes)
         spread.fill(stratum, self._seen.values())
         return stratum, list(self._seen)
 
@@ -213,7 +227,7 @@ class _Spread:
 
     Where watching slows the server, the amounts are those of a ratio estimator (Cochran, 6.3): all are multiplied by
     `speed`, the server's own commands per second over those of the bursts, and each piece is expected to have the share
-    of commands that it had, instead of p.
+    of commands that it had, instead of p. Elsewhere k may be calibrated burst by burst (see `calibration`).
     """
 
     def __init__(
@@ -222,7 +236,9 @@ class _Spread:
         total, pieces = sum(cycles), len(lengths)
         planned = self._shares = [cycle / total for cycle in cycles]
         self.speed = self._compare(lengths, served)
-        self._worth = [extent * p / o * self.speed if o else 0.0 for p, o in zip(planned, lengths, strict=True)]
+        self._lengths = lengths
+        self._plain = [extent * p / o * self.speed if o else 0.0 for p, o in zip(planned, lengths, strict=True)]
+        self._worth = self._plain
         self._squares = sum(p * p for p in self._shares)
         self._fourths = sum(p**4 for p in self._shares)
         self.missed = 1.0 - sum(lengths) / extent
@@ -243,9 +259,26 @@ class _Spread:
         ]
         return sum(one.commands for _, _, one in known) / span / (seen / weight) or 1.0
 
+    def calibrate(self, sizes: Sequence[int], cost: float) -> None:
+        """Let a count be worth the more, the more the server had to print in its burst; `cost` is seconds per byte."""
+        if cost and self.speed == 1.0:
+            rows = zip(self._plain, self._lengths, sizes, strict=True)
+            self._worth = [k * o / effective(o, size, cost) if o else 0.0 for k, o, size in rows]
+
+    def counted(self, served: float, watched: Sequence[float], sizes: Sequence[int]) -> Counted | None:
+        """Tell what this second says of that cost; None where the bursts of a slow server are corrected already."""
+        if self.speed != 1.0:
+            return None
+        amounts = [k * n for k, n in zip(self._plain, watched, strict=True)]
+        densities = [size / o if o else 0.0 for size, o in zip(sizes, self._lengths, strict=True)]
+        variance = self._moments(amounts).variance
+        return Counted(served, sum(amounts), variance, array("d", amounts), array("d", densities))
+
     def moments(self, counts: Sequence[float]) -> Moments:
         """Estimate what is counted in every piece."""
-        amounts = [k * n for k, n in zip(self._worth, counts, strict=True)]
+        return self._moments([k * n for k, n in zip(self._worth, counts, strict=True)])
+
+    def _moments(self, amounts: Sequence[float]) -> Moments:
         amount = sum(amounts)
         squares = [(a - p * amount) ** 2 for a, p in zip(amounts, self._shares, strict=True)]
         return Moments(amount, self._factor * sum(squares), self._factor**2 * sum(d * d for d in squares))

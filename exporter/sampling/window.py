@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import floor, inf, sqrt
 from typing import TYPE_CHECKING
 
+from exporter.sampling.calibration import Calibration
 from exporter.sampling.interval import NORMAL_QUANTILE, Estimate, interval
 from exporter.sampling.ledger import Ledger, Sums, largest_first
 from exporter.sampling.stratum import OpenSecond, Piece, Stratum
@@ -112,6 +113,7 @@ class Window:
         self._restart()
 
     def _restart(self) -> None:
+        self._calibration = Calibration()
         self._ledger = Ledger(INDEX_SECONDS * self._max_keys)
         self._strata: deque[Stratum] = deque()
         self._open: OpenSecond | None = None
@@ -160,12 +162,19 @@ class Window:
         while self._strata and self._strata[0].second < oldest:
             self._ledger.leave(self._strata.popleft())
         if self._open is not None and self._open.second < second:
-            closed = self._open.close() if self._open.second >= oldest else None
+            closed = self._open.close(self._calibration.cost) if self._open.second >= oldest else None
             self._open = None
             if closed is not None:
                 self._ledger.enter(*closed, self._max_keys)
                 self._strata.append(closed[0])
+                self._learn(closed[0])
         self._frame = _Frame.of(self._strata)
+
+    def _learn(self, stratum: Stratum) -> None:
+        """What the server counted in a second calibrates the next ones."""
+        if stratum.counted is not None:
+            self._calibration.learn(stratum.counted)
+            stratum.counted = None
 
     # --- what comes out ---------------------------------------------------------------------------------------------
 

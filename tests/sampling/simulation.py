@@ -191,7 +191,8 @@ class Simulation:
             commands = sum(count for count, _ in accesses.values())
             share = (end - begin) / observed
             part = served.part(share) if served else None
-            self.window.add(Piece(begin, end, cycle * share, commands, accesses, plan.joined, part))
+            size = commands * LINE_BYTES
+            self.window.add(Piece(begin, end, cycle * share, commands, accesses, plan.joined, part, size))
             self._judge(end)
         self.governor.learn(plan, Slice(b"", start, self.now, lines, lines * LINE_BYTES, 0.0, outcome))
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1

@@ -1,0 +1,139 @@
+"""A server that works through pipelines, on paper, and takes longer over each command while it has to print it.
+
+It runs one chunk of commands after the other, watched by the real governor and the real window.
+
+In: chunks in the order of their times. Out: for each window and each key what it did per second, and what was said.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from exporter.config import Sampling
+from exporter.monitor.governor import Governor, Plan
+from exporter.monitor.session import Outcome, Slice
+from exporter.sampling.slowdown import Slowdown
+from exporter.sampling.window import Piece, Window
+from tests.sampling.simulation import LIMITED, OVERHEAD_SECONDS, Judgement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+HEADER_BYTES = 75
+READ_COMMANDS = 740  # what a server reads of a pipeline at once
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Commands that the server runs without looking up, from `time` (seconds) on; `value_bytes` is of each command."""
+
+    time: float
+    counts: Mapping[bytes, int]
+    value_bytes: int = 0
+
+    @property
+    def commands(self) -> int:
+        """How many."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Seconds that a command takes, that printing it adds, and that printing a byte of its value adds."""
+
+    command: float
+    printed: float
+    value_byte: float = 0.0
+
+
+class BusyServer:
+    """The chunks, and who watches them; `run` judges window by window."""
+
+    def __init__(self, chunks: Iterator[Chunk], costs: Costs, window: int = 60, seed: int = 7) -> None:
+        self._chunks, self._costs, self._seconds = chunks, costs, window
+        self._next = next(chunks)
+        self._rng = random.Random(seed)
+        self._governor, self._window, self._slowdown = Governor(Sampling()), Window(window), Slowdown()
+        self._truth: Counter[tuple[int, bytes]] = Counter()
+        self._served = 0
+        self._now = 0.0
+
+    def run(self, windows: int) -> list[Judgement]:
+        """Judge every key in so many windows that do not overlap; one goes before to warm up."""
+        judgements: list[Judgement] = []
+        number = 0
+        while number <= windows:
+            plan = self._governor.plan(LIMITED)
+            if not isinstance(plan, Plan):
+                self._work(self._now + plan.wait_seconds, watched=False)
+                continue
+            if not plan.joined:
+                self._work(self._now + self._rng.expovariate(1 / plan.mean_gap), watched=False)
+            self._burst(plan)
+            if int(self._now) // self._seconds > number:
+                number = int(self._now) // self._seconds
+                self._window.advance(number * self._seconds)
+                said = {one.key: one for one in self._window.top(1000)}
+                keys = [key for of, key in self._truth if of == number - 1] if number > 1 else []
+                judgements += [
+                    Judgement(key, self._truth[number - 1, key] / self._seconds, said.get(key)) for key in keys
+                ]
+        return judgements
+
+    def _work(self, until: float, *, watched: bool) -> list[tuple[float, float, Chunk]]:
+        """Work until the first moment after `until` that is no part of a chunk: when each began and ended."""
+        done = []
+        while self._now < until:
+            chunk = self._next
+            if chunk.time > until:
+                self._now = until
+                break
+            start = max(self._now, chunk.time)
+            each = self._costs.command
+            if watched:
+                each += self._costs.printed + chunk.value_bytes * self._costs.value_byte
+            self._now = start + each * chunk.commands
+            for key, count in chunk.counts.items():
+                self._truth[int(start) // self._seconds, key] += count
+            self._served += chunk.commands
+            done.append((start, self._now, chunk))
+            self._next = next(self._chunks)
+        return done
+
+    def _burst(self, plan: Plan) -> None:
+        """Watch as the session and the sampler do; a limit is looked at every millisecond."""
+        start, before, seen, outcome = self._now, self._served, [], Outcome.COMPLETE
+        until = start + plan.seconds + (0.0 if plan.joined else self._rng.uniform(0.5, 1.5) * OVERHEAD_SECONDS)
+        lines = size = 0
+        while self._now < until and outcome is Outcome.COMPLETE:
+            seen += (new := self._work(min(until, self._now + 0.001), watched=True))
+            lines += sum(chunk.commands for _, _, chunk in new)
+            size += sum(chunk.commands * (chunk.value_bytes + HEADER_BYTES) for _, _, chunk in new)
+            outcome = Outcome.EVENTS if lines > plan.limits.events else outcome
+            outcome = Outcome.BYTES if size > plan.limits.bytes else outcome
+        observed = self._now - start
+        cycle = observed if plan.joined else plan.cycle * min(1.0, observed / plan.seconds)
+        served = self._slowdown.learn(start, self._now, None if plan.joined else (before, self._served))
+        while start < self._now:
+            end = min(self._now, math.floor(start) + 1.0)
+            share = (end - start) / observed
+            accesses = self._counts(seen, start, end)
+            commands, part = sum(count for count, _ in accesses.values()), served.part(share) if served else None
+            self._window.add(Piece(start, end, cycle * share, commands, accesses, plan.joined, part, int(size * share)))
+            start = end
+        self._governor.learn(plan, Slice(b"", start - observed, self._now, lines, size, 0.0, outcome))
+
+    def _counts(
+        self, seen: list[tuple[float, float, Chunk]], start: float, end: float
+    ) -> dict[tuple[int, bytes], tuple[int, int]]:
+        """What was seen in a part of a burst; of a chunk that goes on in the next second its share."""
+        counts: Counter[tuple[int, bytes]] = Counter()
+        for begun, ended, chunk in seen:
+            inside = max(0.0, min(ended, end) - max(begun, start)) / (ended - begun)
+            for key, count in chunk.counts.items():
+                counts[0, key] += int(count * inside + (0.0 if inside == 1.0 else self._rng.random()))
+        return {key: (count, 0) for key, count in counts.items() if count}

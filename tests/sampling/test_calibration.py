@@ -1,0 +1,131 @@
+"""Clumps that a server runs slower while it prints them: no key comes out too low for that."""
+
+from __future__ import annotations
+
+import random
+from array import array
+from statistics import mean
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporter.sampling.calibration import COSTLIEST, MOST, Calibration, Counted, effective
+from tests.sampling.pipelines import READ_COMMANDS, BusyServer, Chunk, Costs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.sampling.simulation import Judgement
+
+
+def pipelines(size: int, every: float, seed: int = 1) -> Iterator[Chunk]:
+    """Pipelines of `size` commands on twenty keys, at random moments; the server reads them piece by piece."""
+    rng, now = random.Random(seed), 0.0
+    while True:
+        for begin in range(0, size, READ_COMMANDS):
+            each, more = divmod(min(READ_COMMANDS, size - begin), 20)
+            yield Chunk(now, {b"key:%d" % n: each + (n < more) for n in range(20)})
+        now += 0.06 + rng.expovariate(1 / every)
+
+
+def wide_values(every: float, seed: int = 1) -> Iterator[Chunk]:
+    """Sixty commands at once with 20 kB each, on fifteen keys, again and again."""
+    rng, now = random.Random(seed), 0.0
+    while True:
+        yield Chunk(now, {b"key:%d" % n: 4 for n in range(15)}, value_bytes=20_000)
+        now += every + rng.uniform(0.0, 0.02 * every)
+
+
+def even(rate: float, seed: int = 1) -> Iterator[Chunk]:
+    """Small chunks at random moments, which keep the server busy for a tenth of the time."""
+    rng, now = random.Random(seed), 0.0
+    while True:
+        yield Chunk(now, {b"key:%d" % rng.randrange(5): 20})
+        now += rng.expovariate(rate / 20)
+
+
+TRAFFIC = {
+    "pipelines": (lambda seed: pipelines(20_000, 1.0, seed), Costs(3e-6, 2e-6)),
+    "wide values": (lambda seed: wide_values(0.11, seed), Costs(4e-6, 2e-6, 1e-8)),
+    "even": (lambda seed: even(20_000, seed), Costs(5e-6, 5e-6)),
+}
+
+
+def watch(name: str, windows: int, window: int, seed: int) -> list[Judgement]:
+    """Judge all keys of one kind of traffic."""
+    chunks, costs = TRAFFIC[name]
+    return BusyServer(chunks(seed), costs, window, seed).run(windows)
+
+
+def bias(judgements: list[Judgement]) -> float:
+    """What was said of all these keys together, over what they did, less one."""
+    return sum(one.said.rate for one in judgements if one.said) / sum(one.truth for one in judgements) - 1
+
+
+@pytest.mark.parametrize("name", TRAFFIC)
+def test_clumps_in_slow_motion_are_not_estimated_too_low(name: str) -> None:
+    """Whatever printing costs the server inside a clump: the rates are right, and the intervals hold them."""
+    judgements = watch(name, 20, 20, 2)
+    assert mean(one.covered for one in judgements) >= 0.80  # few windows, in which all keys do the same
+    assert abs(bias(judgements)) <= 0.08
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAFFIC)
+def test_clumps_over_many_windows(name: str) -> None:
+    """The same over two hours: at least 90 % of the intervals hold."""
+    judgements = [one for seed in (1, 2, 3) for one in watch(name, 40, 60, seed)]
+    assert mean(one.covered for one in judgements) >= 0.90
+    assert abs(bias(judgements)) <= 0.05
+
+
+def counted(served: float, watched: float, deviation: float) -> Counted:
+    """A second with a dense burst, which has half of what was seen, and nine thin ones."""
+    amounts = array("d", [watched / 2, *[watched / 18] * 9])
+    return Counted(served, watched, deviation**2, amounts, array("d", [1e7, *[1e5] * 9]))
+
+
+def test_the_cost_adds_up_to_what_the_server_counted() -> None:
+    """Where bursts surely show too little, the cost makes up for it, and the dense burst is what it falls on."""
+    calibration = Calibration()
+    for _ in range(10):
+        calibration.learn(counted(1500.0, 1000.0, 1.0))
+    dense, thin = 1 / effective(1.0, 1e7, calibration.cost), 1 / effective(1.0, 1e5, calibration.cost)
+    assert 500 * dense + 500 * thin == pytest.approx(1500.0, rel=0.01)
+    assert thin < 1.02
+
+
+def test_chance_is_no_reason_to_correct() -> None:
+    """A difference that is no larger than its standard error, or two or three seconds of it, change nothing."""
+    chance, short = Calibration(), Calibration()
+    for _ in range(10):
+        chance.learn(counted(1010.0, 1000.0, 100.0))
+    for _ in range(3):
+        short.learn(counted(1500.0, 1000.0, 1.0))
+    assert chance.cost == short.cost == 0.0
+
+
+def test_more_than_was_served_is_corrected_downwards() -> None:
+    """Luck that hit a clump too often is taken back in the same way."""
+    calibration = Calibration()
+    for _ in range(10):
+        calibration.learn(counted(800.0, 1000.0, 1.0))
+    assert -COSTLIEST <= calibration.cost < 0.0
+    assert effective(1.0, 1e7, calibration.cost) > effective(1.0, 1e5, calibration.cost) >= 1.0
+
+
+def test_a_burst_is_never_worth_much_more_than_it_was() -> None:
+    """One huge value makes no burst worth more than four times, or less than a quarter."""
+    assert effective(0.01, 1 << 30, COSTLIEST) == 0.01 / MOST
+    assert effective(0.01, 1 << 30, -COSTLIEST) == 0.01 * MOST
+    assert effective(0.01, 0, COSTLIEST) == 0.01
+
+
+def test_an_hour_ago_is_forgotten() -> None:
+    """What was learnt more than a minute of sampled seconds ago does not count."""
+    calibration = Calibration()
+    for _ in range(10):
+        calibration.learn(counted(1500.0, 1000.0, 1.0))
+    for _ in range(60):
+        calibration.learn(counted(1000.0, 1000.0, 1.0))
+    assert calibration.cost == 0.0
