@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ import psycopg
 
 from benchmarks import drawing
 from exporter.config import load
+from exporter.schedule import give_way
 from exporter.topology import topology_of
 from exporter.warm import surroundings
 from exporter.warming.goals import goal_of, target_of
@@ -97,8 +99,7 @@ def run(server: Server, database: Database, limit: int) -> Report:
     config = config_of(server, database)
     job = config.warming.jobs[0]
     runner = Runner(job, goal_of(config, job), topology_of(target_of(config, job)), threading.Event())
-    report = runner.run(Request("benchmark", limit=limit), Progress())
-    assert report.outcome is Outcome.COMPLETE, report
+    report = as_the_program_does(runner, limit)
     assert report.keys["written"] == limit, report
     return report
 
@@ -163,7 +164,13 @@ def fenced(server: Server, database: Database, limit: int) -> Report:
     [job] = config.warming.jobs
     with surroundings(config, job) as (topology, streams):
         runner = Runner(job, goal_of(config, job), topology, threading.Event(), streams=streams)
-        report = runner.run(Request("benchmark", limit=limit), Progress())
+        return as_the_program_does(runner, limit)
+
+
+def as_the_program_does(runner: Runner, limit: int) -> Report:
+    """Run in a thread that gives way to others."""
+    with ThreadPoolExecutor(1, initializer=give_way) as pool:
+        report = pool.submit(runner.run, Request("benchmark", limit=limit), Progress()).result()
     assert report.outcome is Outcome.COMPLETE, report
     return report
 

@@ -23,6 +23,7 @@ from exporter.monitor.stream import Streams
 from exporter.monitor.watchdog import Watchdog
 from exporter.sampling.hotkeys import Safety
 from exporter.sampling.scan import Pace
+from exporter.schedule import give_way
 from exporter.snapshot import Board
 from exporter.topology import topology_of
 from exporter.warming import hotset
@@ -145,7 +146,12 @@ def _request(config: Config, job: WarmingJob, options: Options) -> Request:
 def _run(runner: Runner, request: Request, stop: threading.Event) -> Report:
     """Run in a thread, so that signals are noticed at once, and draw how far it is."""
     progress, reports = Progress(), list[Report]()
-    thread = threading.Thread(target=lambda: reports.append(runner.run(request, progress)), name="warm", daemon=True)
+
+    def work() -> None:
+        give_way()
+        reports.append(runner.run(request, progress))
+
+    thread = threading.Thread(target=work, name="warm", daemon=True)
     thread.start()
     with _bar(runner.job.name, request) as draw:
         while thread.is_alive():

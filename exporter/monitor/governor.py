@@ -29,6 +29,8 @@ SHORTEST_BURST_SECONDS = 0.002
 LEAST_DUTY = 0.002
 LONGEST_CYCLE_SECONDS = 1.5
 """Caution after a trip makes bursts rarer, but not so rare that figures grow stale; only the budgets may do that."""
+LONGEST_REPAYING_SECONDS = 3.0
+"""Nor does making up for what was too much: then it takes longer."""
 SAFETY_FACTOR = 8
 AIM = 0.95
 """Plans use this share of the budgets; the rest is for loads that rise within a slice."""
@@ -342,7 +344,11 @@ class Governor:
         # Opening and closing take time in which the stream runs too: not planned in, they overrun the budget.
         seconds = min(longest, max(SHORTEST_BURST_SECONDS, duty * CYCLE_SECONDS - self._overhead))
         taken = seconds + self._overhead
-        cautious = min(taken / duty, max(LONGEST_CYCLE_SECONDS, taken / max(allowed, LEAST_DUTY)))
+        cautious = min(
+            taken / duty,
+            max(LONGEST_CYCLE_SECONDS, taken / max(allowed, LEAST_DUTY)),
+            max(LONGEST_REPAYING_SECONDS, taken * self._repayment() / max(allowed, LEAST_DUTY)),
+        )
         # Nothing is known of a node that is not back yet. The wait after its failure is all that the first look waits:
         # it is as short as can be, and when there has been one something is known.
         cycle = CYCLE_SECONDS if load is None else max(CYCLE_SECONDS, cautious)

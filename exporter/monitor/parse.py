@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from exporter.monitor.keys import CommandTable
 
-__all__ = ["Counts", "Own", "Stream", "count", "split_at"]
+__all__ = ["Counts", "Own", "Stream", "count", "marks", "split_at"]
 
 _CHUNK = 49_152  # bytes that are matched at once: they and all that comes of them fit a core's cache
 _LEFT_BYTES = 131_072
@@ -82,6 +82,25 @@ def split_at(data: bytes, second: int) -> tuple[bytes, bytes]:
     while cut is not None and own_traffic.LUA.match(data, cut.start()):
         cut = _stamped(data, data.find(b"\n", cut.end()) + 1 or len(data), len(data))
     return (data, b"") if cut is None else (data[: cut.start()], data[cut.start() :])
+
+
+def marks(data: bytes, number: int) -> list[tuple[int, float]]:
+    """Up to `number` evenly spread places in a slice where a stamped line begins, each with its stamp (seconds).
+
+    None is between a script's line and what the script does.
+    """
+    found, at = [], 0
+    for n in range(1, number):
+        start = data.rfind(b"\n", at, len(data) * n // number) + 1 or at
+        stamped = _stamped(data, start, len(data))
+        while stamped is not None and own_traffic.LUA.match(data, stamped.start()):
+            stamped = _stamped(data, data.find(b"\n", stamped.end()) + 1 or len(data), len(data))
+        if stamped is None:
+            break
+        if stamped.start() > at:
+            at = stamped.start()
+            found.append((at, int(stamped[1]) + float(stamped[2])))
+    return found
 
 
 def _stamped(data: bytes, start: int, end: int) -> re.Match[bytes] | None:

@@ -7,24 +7,32 @@ concerned. So each burst's time is reduced by a cost for what the server printed
 which the estimated commands add up to those that the server has counted: weights calibrated to a known total (Deville
 and Särndal 1992), with what was printed per second as the auxiliary variable.
 
-The total is uncertain, too. What of its difference may be chance is left alone: 1 - (1.5/t)² of it counts.
+The total is uncertain, too. What of its difference may be chance is left alone: 1 - (`SURE`/t)² of it counts. And the
+cost belongs to a server and its host, not to a minute's traffic: it is learned over several, so that little is chance.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
+from math import exp, log
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from array import array
 
-REMEMBERED = 60  # seconds
-MOST = 4.0  # times as many commands as were seen in a burst, or as few
-COSTLIEST = 2e-7  # seconds per byte: ten times what servers take for short lines
+MEMORY_SECONDS = 300.0
+"""Seconds after which a second counts for 1/e: sampled ones, since others say nothing."""
+MOST = 4.0
+"""Times as many commands as were seen in a burst, or as few."""
+COSTLIEST = 2e-7
+"""Seconds per byte: ten times what servers take for short lines."""
+SURE = 1.5
+"""Standard errors."""
 _FEWEST = 5  # seconds
 _HALVINGS = 16
-_SURE = 1.5  # standard errors
+_CLASSES_PER_E = 8.0
+"""Classes of density for each factor of e: all bursts of one are taken for equally dense, within 6 %."""
+_FORGET = exp(-1.0 / MEMORY_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,36 +58,37 @@ class Calibration:
     """Learns the cost of what is printed. For one window."""
 
     def __init__(self) -> None:
-        self._seconds: deque[Counted] = deque(maxlen=REMEMBERED)
+        self._seconds = 0
+        self._surplus = self._variance = 0.0
+        self._amounts: dict[int, float] = {}
         self.cost = 0.0
+        """Seconds per byte, for the next second."""
 
     def learn(self, second: Counted) -> None:
-        """Take in a second, and find the cost that the next one is estimated with; seconds per byte."""
-        self._seconds.append(second)
-        served, watched, variance = (
-            sum(getattr(one, name) for one in self._seconds) for name in ("served", "watched", "variance")
-        )
-        surplus = served - watched
-        certain = 1.0 - _SURE**2 * variance / surplus**2 if surplus else 0.0
-        if len(self._seconds) < _FEWEST or watched <= 0.0 or certain <= 0.0:
-            self.cost = 0.0
-            return
-        self.cost = self._solve(watched + certain * surplus)
+        """Take in a second, and find the cost that the next one is estimated with."""
+        self._seconds += 1
+        self._surplus = self._surplus * _FORGET + second.served - second.watched
+        self._variance = self._variance * _FORGET**2 + second.variance
+        for of in self._amounts:
+            self._amounts[of] *= _FORGET
+        for amount, density in zip(second.amounts, second.densities, strict=True):
+            if amount and density:
+                of = round(log(density) * _CLASSES_PER_E)
+                self._amounts[of] = self._amounts.get(of, 0.0) + amount
+        certain = 1.0 - SURE**2 * self._variance / self._surplus**2 if self._surplus else 0.0
+        known = self._seconds >= _FEWEST and certain > 0.0 and self._amounts
+        self.cost = self._solve(certain * self._surplus) if known else 0.0
 
-    def _solve(self, total: float) -> float:
-        """Find the cost, by halving, with which the estimates add up to `total`; the nearest where none does."""
-        bursts = [
-            (amount, density)
-            for one in self._seconds
-            for amount, density in zip(one.amounts, one.densities, strict=True)
-            if amount
-        ]
+    def _solve(self, surplus: float) -> float:
+        """Find the cost, by halving, that adds `surplus` to the estimates; the nearest where none does."""
+        classes = [(amount, exp(of / _CLASSES_PER_E)) for of, amount in self._amounts.items()]
+        total = surplus + sum(amount for amount, _ in classes)
         # What the densest burst cannot bear is no cost: it would fall on thin ones that have nothing to do with it.
-        most = min(COSTLIEST, (1.0 - 1.0 / MOST) / max(density for _, density in bursts))
-        low, high = (0.0, most) if total > sum(amount for amount, _ in bursts) else (-most, 0.0)
+        most = min(COSTLIEST, (1.0 - 1.0 / MOST) / max(density for _, density in classes))
+        low, high = (0.0, most) if surplus > 0.0 else (-most, 0.0)
         for _ in range(_HALVINGS):
             cost = (low + high) / 2
-            if sum(amount / effective(1.0, density, cost) for amount, density in bursts) < total:
+            if sum(amount / effective(1.0, density, cost) for amount, density in classes) < total:
                 low = cost
             else:
                 high = cost

@@ -23,11 +23,12 @@ from exporter.monitor.session import Outcome, Session, Slice
 from exporter.monitor.shares import Demand
 from exporter.monitor.stream import NAP_SECONDS, Budget, Streams
 from exporter.monitor.switch import Switch
+from exporter.sampling import pieces
 from exporter.sampling.focusing import Focusing, Spell
 from exporter.sampling.labels import LabelBudget
 from exporter.sampling.slowdown import Slowdown
 from exporter.sampling.totals import Totals
-from exporter.sampling.window import Piece, Window
+from exporter.sampling.window import Window
 from exporter.snapshot import HotKey, HotKeys, NodeStatus, SamplingState, Source
 
 if TYPE_CHECKING:
@@ -59,7 +60,6 @@ LONGEST_GAP_SECONDS = 3.5
 
 An exponential gap of 1.5 s on average is over 5 s once in thirty times.
 """
-NOTHING = parse.Counts()
 
 
 class Sampler:
@@ -97,6 +97,7 @@ class Sampler:
         self._lag = 0.0
         self._about = {"db.system.name": "redis", "db.operation.name": "MONITOR", "server.address": link.node.addr}
         self._ahead: float | None = None
+        self._chance = random.Random()
         self._sent = self._own.commands
 
     @property
@@ -116,7 +117,7 @@ class Sampler:
                     self._skip(plan, stop)
                     continue
                 try:
-                    if not session.active and stop.wait(self._gap(plan)):
+                    if not session.active and self._rest(self._gap(plan), plan, stop):
                         break
                     with tracing.span("sampling.burst", self._about):
                         self._sample(session, plan)
@@ -157,6 +158,23 @@ class Sampler:
         spread = min(mean, max(mean / 4, LONGEST_GAP_SECONDS - mean))
         return random.uniform(mean - spread, mean + spread)
 
+    def _rest(self, seconds: float, plan: Plan, stop: threading.Event) -> bool:
+        """Wait; what was seen is published when its second ends, and not only when the next burst shows that it has."""
+        if self._ahead is not None and (ends := self._window.open_until) is not None:
+            left = ends - (time.monotonic() + self._ahead)
+            if 0.0 <= left < seconds - LONG_GAP_SECONDS:
+                if stop.wait(left):
+                    return True
+                seconds -= left
+                self._publish_ended(ends, plan)
+        return stop.wait(seconds)
+
+    def _publish_ended(self, now: float, plan: Plan) -> None:
+        """Publish if a second has ended by `now` (server clock) since the last time."""
+        if self._window.advance(now):
+            self._state(Source.MONITOR, self._completeness(plan))
+            self._publish()
+
     def _sample(self, session: Session, plan: Plan) -> None:
         """One slice, from the wire to the Board."""
         if session.active and self._link.is_outdated:
@@ -184,9 +202,7 @@ class Sampler:
             self._silent()
             return
         self._count(plan, piece, table)
-        if self._window.advance(piece.end):
-            self._state(Source.MONITOR, self._completeness(plan))
-            self._publish()
+        self._publish_ended(piece.end, plan)
 
     def _clock_jumped(self, piece: Slice) -> bool:
         """Whether the server's clock was set, or we did not run for a while: what was before has no place in time."""
@@ -218,34 +234,19 @@ class Sampler:
     def _count(self, plan: Plan, piece: Slice, table: CommandTable) -> None:
         """Lines become counts, second by second, and counts go into the window."""
         own = parse.Own(self._own.addresses, self._own.token)
-        observed = piece.end - piece.start
         sent, self._sent = self._sent, self._own.commands
         counted = None if plan.joined else piece.served
         served = self._slowdown.learn(piece.start, piece.end, counted, self._sent - sent)
-        # A burst that stopped early stands only for the share of its cycle that it saw.
-        cycle = observed if plan.joined else plan.cycle * min(1.0, observed / plan.seconds)
-        data, start = piece.data, piece.start
-        while True:
-            second = int(start) + 1
-            end = min(float(second), piece.end)
-            before, data = parse.split_at(data, second) if piece.end > second else (data, b"")
-            counts = parse.count(before, table, own) if before else NOTHING
-            part = (end - start) / observed if observed else 0.0
-            self._focusing.see(before, Spell(start, end, cycle * part), table, own)
+        for lines, counts, seen in pieces.read(plan, piece, served, table, own, self._chance):
+            self._focusing.see(lines, Spell(seen.start, seen.end, seen.cycle), table, own)
             self._unknown |= counts.unknown
             self._totals.own_lines += counts.own
             self._totals.skipped_lines += counts.skipped
-            if end > start or (plan.joined and counts.commands):
+            if seen.end > seen.start or (plan.joined and counts.commands):
                 # A joined slice may end on the very stamp of its last command: nothing of its time, yet it counts.
-                around = served.part(part) if served else None
-                size = before.rfind(b"\n") + 1
-                seen = counts.commands, counts.accesses
-                self._window.add(Piece(start, end, cycle * part, *seen, plan.joined, around, size))
+                self._window.add(seen)
                 if plan.joined and (observer := self._board.warmth.observer) is not None:
-                    observer(self.node.target, end - start, counts.accesses)
-            start = end
-            if not data and end >= piece.end:
-                break
+                    observer(self.node.target, seen.end - seen.start, counts.accesses)
         self._totals.took(piece)
         self._lag = piece.lag_seconds
 

@@ -34,6 +34,7 @@ STEPS = 255  # a share that is kept in one byte
 _MICROSECOND = 1e-6
 _JOINT_SECONDS = 5e-6  # brackets are whole microseconds: slices that end and begin closer than this leave no hole
 _SPARSE = 0.2
+_LONGEST = 3.0  # cycles: a gap that is longer than chance makes it is an outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,9 @@ def largest(amounts: Sequence[float], rows: Sequence[int], limit: int) -> list[i
 class OpenSecond:
     """The second that is being observed: its pieces, and for each key a flat tuple (piece, count, writes, ...)."""
 
-    def __init__(self, second: int) -> None:
+    def __init__(self, second: int, since: float | None = None) -> None:
         self.second = second
+        self._since = since
         self._seen: dict[DbKey, tuple[int, ...]] = {}
         self._lengths: list[float] = []
         self._cycles: list[float] = []
@@ -132,6 +134,11 @@ class OpenSecond:
         self._unbroken = True
         self._runs = False
         self._last = float(second)
+
+    @property
+    def last(self) -> float:
+        """Where the last piece ended."""
+        return self._last
 
     def add(self, piece: Piece) -> None:
         """Take one piece; one without length counts only as part of a joined run."""
@@ -186,11 +193,12 @@ class OpenSecond:
             unseen=max(0.0, rounded(1.0 - 1.0 / spread.speed, VARIANCE_GRAIN)),
         )
         known = [one for one in self._served if one is not None]
-        if len(known) == len(self._served) > 1:
-            stratum.served = extent * sum(one.commands for one in known) / sum(one.span for one in known)
+        if len(known) == len(self._served):
+            served = extent * sum(one.commands for one in known) / sum(one.span for one in known)
             watched = [one.watched for one in known]
-            stratum.watched = spread.moments(watched)
-            stratum.counted = spread.counted(stratum.served, watched, self._sizes)
+            stratum.counted = spread.counted(served, watched, self._sizes)
+            if len(known) > 1:
+                stratum.served, stratum.watched = served, spread.moments(watched)
         spread.fill(stratum, self._seen.values())
         return stratum, list(self._seen)
 
@@ -208,13 +216,16 @@ class OpenSecond:
         )
 
     def _extent(self, observed: float) -> float:
-        """Measure what sampled pieces stand for: the second, or their cycles if these are a small part of it.
+        """Measure what sampled pieces stand for: the time since the last piece of the second before.
 
-        Then sampling began late, ended early or is so sparse that the end of a burst which crossed into this second
-        must not speak for all of it. Not more often: weights that vary by chance add an error where rates drift.
+        Not the second: a clump that was met makes the next gap longer, so seconds with clumps have fewer pieces, and
+        the clump would count for more the fewer there are. Of the first second it is all, or the pieces' cycles if
+        these are a small part of it: then sampling began late.
         """
         covered = sum(self._cycles)
-        if self._runs or covered >= _SPARSE:
+        if self._since is not None and not self._runs:
+            covered = min(self._last - self._since, _LONGEST * covered)
+        elif self._runs or covered >= _SPARSE:
             covered = 1.0
         return ceil(max(covered, observed) * AMOUNT_GRAIN) / AMOUNT_GRAIN
 
@@ -271,7 +282,8 @@ class _Spread:
             return None
         amounts = [k * n for k, n in zip(self._plain, watched, strict=True)]
         densities = [size / o if o else 0.0 for size, o in zip(sizes, self._lengths, strict=True)]
-        variance = self._moments(amounts).variance
+        # A single burst has no spread; leaving it out would leave out clumps, which often end a row of bursts.
+        variance = self._moments(amounts).variance if len(amounts) > 1 else (served - amounts[0]) ** 2
         return Counted(served, sum(amounts), variance, array("d", amounts), array("d", densities))
 
     def moments(self, counts: Sequence[float]) -> Moments:

@@ -117,6 +117,7 @@ class Window:
         self._ledger = Ledger(INDEX_SECONDS * self._max_keys)
         self._strata: deque[Stratum] = deque()
         self._open: OpenSecond | None = None
+        self._since: float | None = None
         self._end: int | None = None
         self._latest = -inf
         self._moved = False
@@ -139,7 +140,7 @@ class Window:
         self._move(second)
         if self._open is None:
             self._end = second if self._end is None else self._end
-            self._open = OpenSecond(max(second, self._end))
+            self._open = OpenSecond(max(second, self._end), self._since)
         self._open.add(piece)
         self._latest = max(self._latest, piece.end)
 
@@ -163,7 +164,7 @@ class Window:
             self._ledger.leave(self._strata.popleft())
         if self._open is not None and self._open.second < second:
             closed = self._open.close(self._calibration.cost) if self._open.second >= oldest else None
-            self._open = None
+            self._since, self._open = self._open.last, None
             if closed is not None:
                 self._ledger.enter(*closed, self._max_keys)
                 self._strata.append(closed[0])
@@ -182,6 +183,11 @@ class Window:
     def window_end(self) -> float:
         """The end of the last second that ended, on the server's clock; 0 before the first piece."""
         return float(self._end or 0)
+
+    @property
+    def open_until(self) -> float | None:
+        """When the second ends that pieces are being added to, on the server's clock."""
+        return None if self._open is None else float(self._open.second + 1)
 
     @property
     def observed_seconds(self) -> float:

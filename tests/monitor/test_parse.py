@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.monitor import parse
 from exporter.monitor.keys import CommandTable
-from exporter.monitor.parse import Own, Stream, count, split_at
+from exporter.monitor.parse import Own, Stream, count, marks, split_at
 from tests.lines import LOCAL, line, words
 from tests.monitor.seen import (
     COMMON,
@@ -291,6 +291,24 @@ def test_a_script_is_not_cut() -> None:
         for at, (text, stamp) in enumerate(zip(texts, stamps, strict=True))
     ]
     assert split_at(b"".join(lines), 1795397101) == (b"".join(lines[:3]), lines[3])
+
+
+@given(seconds, st.integers(1, 20), st.booleans(), st.lists(unstamped, max_size=3))
+@settings(fast, max_examples=100)
+def test_marks(drawn: list[tuple[int, list[bytes]]], number: int, raw: bool, first: list[bytes]) -> None:
+    """Each is where a stamped line begins that no script has written, and they ascend."""
+    lines = list(first)
+    for place, (at, between) in enumerate(sorted(drawn, key=lambda one: one[0])):
+        stamp = b"17953971%02d.%06d" % (at, place)
+        lines += [line([b"GET", b"k"], 0, b"lua" if place % 5 == 4 else LOCAL, stamp, raw=raw), *between]
+    data = b"".join(lines)
+    found = marks(data, number)
+    assert len(found) < number
+    assert [place for place, _ in found] == sorted({place for place, _ in found})
+    for place, stamp in found:
+        begins = re.match(rb"\+?(\d+\.\d+) \[0 (?!lua)", data[place:])
+        assert begins is not None
+        assert float(begins[1]) == stamp
 
 
 def test_split_at_of_nothing() -> None:

@@ -10,14 +10,18 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from exporter.config import Sampling
 from exporter.monitor.governor import Governor, Plan
 from exporter.monitor.session import Outcome, Slice
+from exporter.sampling.pieces import Stretch, merged, stands_for, worths
 from exporter.sampling.slowdown import Slowdown
-from exporter.sampling.window import Piece, Window
+from exporter.sampling.truncation import Step
+from exporter.sampling.window import Window
 from tests.sampling.simulation import LIMITED, OVERHEAD_SECONDS, Judgement
 
 if TYPE_CHECKING:
@@ -39,6 +43,9 @@ class Chunk:
     def commands(self) -> int:
         """How many."""
         return sum(self.counts.values())
+
+
+NOTHING = Chunk(0.0, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,25 +122,43 @@ class BusyServer:
             size += sum(chunk.commands * (chunk.value_bytes + HEADER_BYTES) for _, _, chunk in new)
             outcome = Outcome.EVENTS if lines > plan.limits.events else outcome
             outcome = Outcome.BYTES if size > plan.limits.bytes else outcome
-        observed = self._now - start
-        cycle = observed if plan.joined else plan.cycle * min(1.0, observed / plan.seconds)
+        observed, began = self._now - start, start
         served = self._slowdown.learn(start, self._now, None if plan.joined else (before, self._served))
+        ends = [(ended, chunk) for _, ended, chunk in seen]
+        worth = worths(plan, list(_steps(start, [*ends, (self._now, NOTHING)])))
         while start < self._now:
             end = min(self._now, math.floor(start) + 1.0)
-            share = (end - start) / observed
-            accesses = self._counts(seen, start, end)
-            commands, part = sum(count for count, _ in accesses.values()), served.part(share) if served else None
-            self._window.add(Piece(start, end, cycle * share, commands, accesses, plan.joined, part, int(size * share)))
+            stretches = list(self._stretches([*seen, (self._now, self._now, NOTHING)], worth, start, end))
+            part = served.part((end - start) / observed) if served else None
+            piece = merged(start, stretches, stands_for(plan, observed), part, self._rng)
+            size = int(size * (end - start) / observed) if end - start < observed else size
+            self._window.add(replace(piece, end=end, joined=plan.joined, size=size))
             start = end
-        self._governor.learn(plan, Slice(b"", start - observed, self._now, lines, size, 0.0, outcome))
+        self._governor.learn(plan, Slice(b"", began, self._now, lines, size, 0.0, outcome))
 
-    def _counts(
-        self, seen: list[tuple[float, float, Chunk]], start: float, end: float
-    ) -> dict[tuple[int, bytes], tuple[int, int]]:
-        """What was seen in a part of a burst; of a chunk that goes on in the next second its share."""
-        counts: Counter[tuple[int, bytes]] = Counter()
-        for begun, ended, chunk in seen:
-            inside = max(0.0, min(ended, end) - max(begun, start)) / (ended - begun)
-            for key, count in chunk.counts.items():
-                counts[0, key] += int(count * inside + (0.0 if inside == 1.0 else self._rng.random()))
-        return {key: (count, 0) for key, count in counts.items() if count}
+    def _stretches(
+        self, seen: list[tuple[float, float, Chunk]], worth: list[float], start: float, end: float
+    ) -> Iterator[Stretch]:
+        """What was seen in a part of a burst, by what it is worth; of a chunk that goes on later its share."""
+        before = start
+        for factor, alike in groupby(zip(seen, worth, strict=True), itemgetter(1)):
+            counts: Counter[tuple[int, bytes]] = Counter()
+            until = before
+            for (begun, ended, chunk), _ in alike:
+                until = max(start, min(end, ended))
+                inside = max(0.0, min(ended, end) - max(begun, start)) / (ended - begun) if ended > begun else 0.0
+                for key, count in chunk.counts.items():
+                    counts[0, key] += int(count * inside + (0.0 if inside == 1.0 else self._rng.random()))
+            if until > before:
+                accesses = {key: (count, 0) for key, count in counts.items() if count}
+                yield Stretch(until - before, counts.total(), accesses, factor)
+            before = until
+
+
+def _steps(start: float, ends: list[tuple[float, Chunk]]) -> Iterator[Step]:
+    """How far a burst is at the end of each chunk."""
+    lines = size = 0
+    for ended, chunk in ends:
+        lines += chunk.commands
+        size += chunk.commands * (chunk.value_bytes + HEADER_BYTES)
+        yield Step(ended - start, lines, size)

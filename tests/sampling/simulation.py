@@ -10,15 +10,18 @@ import math
 import random
 from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from exporter.config import Sampling
 from exporter.monitor.governor import Governor, Plan
 from exporter.monitor.session import Outcome, Slice
+from exporter.sampling.pieces import Stretch, merged, stands_for, worths
 from exporter.sampling.slowdown import Slowdown
-from exporter.sampling.window import Piece, Window
+from exporter.sampling.truncation import Step
+from exporter.sampling.window import Window
 from tests.monitor.test_governor import STATUS
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from exporter.sampling.window import KeyEstimate
     from tests.scenarios import Scenario, Stream
 
+Seen = tuple[float, float, dict[tuple[int, bytes], int]]
+"""From, to, and what each key did there."""
 WINDOW = 60
 LINE_BYTES = 75
 OVERHEAD_SECONDS = 0.0005  # what opening and closing take
@@ -171,8 +176,8 @@ class Simulation:
         """Observe until the plan or a limit ends it, as the session does, and count it as the sampler does."""
         start, lines, outcome, before = self.now, 0, Outcome.COMPLETE, self._served
         until = start + plan.seconds + (0.0 if plan.joined else self.rng.uniform(0.5, 1.5) * OVERHEAD_SECONDS)
-        seen: list[tuple[float, float, dict[tuple[int, bytes], int]]] = []
-        for begin, end in self._steps(start, until, plan.limits.events):
+        seen: list[Seen] = []
+        for begin, end in self._looks(start, until, plan.limits.events):
             counts = self._observe(begin, end, self._slowed)
             seen.append((begin, end, counts))
             lines += sum(counts.values())
@@ -181,30 +186,45 @@ class Simulation:
                 outcome = Outcome.EVENTS
                 break
         observed = self.now - start
-        cycle = observed if plan.joined else plan.cycle * min(1.0, observed / plan.seconds)
         served = self.slowdown.learn(start, self.now, None if plan.joined else (before, self._served))
+        worth = worths(plan, list(_steps(start, seen)))
         for second in sorted({int(begin) for begin, _, _ in seen}):
-            parts = [part for part in seen if int(part[0]) == second]
+            parts = [(*part, factor) for part, factor in zip(seen, worth, strict=True) if int(part[0]) == second]
             begin, end = parts[0][0], parts[-1][1]
-            accesses = {key: (sum(c[key] for _, _, c in parts), 0) for key in self._keys}
-            accesses = {key: both for key, both in accesses.items() if both[0]}
-            commands = sum(count for count, _ in accesses.values())
-            share = (end - begin) / observed
-            part = served.part(share) if served else None
-            size = commands * LINE_BYTES
-            self.window.add(Piece(begin, end, cycle * share, commands, accesses, plan.joined, part, size))
+            stretches = [stretch([part[:3] for part in of], factor) for factor, of in groupby(parts, itemgetter(3))]
+            size = LINE_BYTES * sum(one.commands for one in stretches)
+            part = served.part((end - begin) / observed) if served else None
+            piece = merged(begin, stretches, stands_for(plan, observed), part, self.rng)
+            self.window.add(replace(piece, end=end, joined=plan.joined, size=size))
             self._judge(end)
         self.governor.learn(plan, Slice(b"", start, self.now, lines, lines * LINE_BYTES, 0.0, outcome))
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
         self.events += lines
 
-    def _steps(self, start: float, until: float, limit: int) -> Iterator[tuple[float, float]]:
+    def _looks(self, start: float, until: float, limit: int) -> Iterator[tuple[float, float]]:
         """The parts of a burst between looks at the limits: small ones where a limit is near."""
         for begin, end in _by_second(start, until):
             expected = sum(arrivals.expected(begin, end) for arrivals in self._keys.values())
             number = max(1, round((end - begin) / STEP_SECONDS)) if 2 * expected > limit else 1
             marks = [begin + (end - begin) * n / number for n in range(number)] + [end]
             yield from pairwise(marks)
+
+
+def _steps(start: float, seen: Sequence[Seen]) -> Iterator[Step]:
+    """How far a burst is after each of its parts."""
+    lines = 0
+    for _, end, counts in seen:
+        lines += sum(counts.values())
+        yield Step(end - start, lines, lines * LINE_BYTES)
+
+
+def stretch(parts: Sequence[Seen], factor: float) -> Stretch:
+    """Parts of a burst that follow each other and are worth the same."""
+    counts: Counter[tuple[int, bytes]] = Counter()
+    for _, _, more in parts:
+        counts.update(more)
+    accesses = {key: (count, 0) for key, count in counts.items() if count}
+    return Stretch(parts[-1][1] - parts[0][0], counts.total(), accesses, factor)
 
 
 def _by_second(start: float, end: float) -> Iterator[tuple[float, float]]:

@@ -121,11 +121,15 @@ def test_a_burst_is_never_worth_much_more_than_it_was() -> None:
     assert effective(0.01, 0, COSTLIEST) == 0.01
 
 
-def test_an_hour_ago_is_forgotten() -> None:
-    """What was learnt more than a minute of sampled seconds ago does not count."""
+def test_what_was_learned_fades() -> None:
+    """What the server does now counts for more than what it did: half an hour later nothing is left of it."""
     calibration = Calibration()
-    for _ in range(10):
-        calibration.learn(counted(1500.0, 1000.0, 1.0))
     for _ in range(60):
+        calibration.learn(counted(1500.0, 1000.0, 1.0))
+    costly = calibration.cost
+    for _ in range(300):
         calibration.learn(counted(1000.0, 1000.0, 1.0))
-    assert calibration.cost == 0.0
+    assert 0.0 < calibration.cost < costly / 5
+    for _ in range(1500):
+        calibration.learn(counted(1000.0, 1000.0, 1.0))
+    assert calibration.cost == pytest.approx(0.0, abs=costly / 500)
