@@ -203,7 +203,8 @@ class Governor:
         if piece.outcome is Outcome.COMPLETE:
             self._factor = min(1.0, self._factor * 1.2)
             self._strain = max(0.0, self._strain - BREAKER_FORGIVES)
-        elif not left:
+        elif not left and piece.outcome is not Outcome.EVENTS:
+            # Commands are no danger, they only cost: what was seen too much is owed, and plans go by it.
             self._trip(piece.outcome)
         self._owe(piece)
         if not plan.joined:
