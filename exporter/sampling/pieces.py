@@ -98,7 +98,7 @@ def merged(
     A piece has whole counts. What is not whole is rounded at random, so that it is right in the mean.
     """
     length = sum(one.seconds for one in stretches)
-    if len(stretches) == 1 and (one := stretches[0]).factor == 1.0:
+    if len(stretches) == 1 and ((one := stretches[0]).factor == 1.0 or not length):
         return Piece(start, start + length, each * length, one.commands, one.accesses, served=served)
     # A piece stands for no less than its own time; where that is more than what it is worth, its counts are fewer.
     cycle = max(length, each * sum(one.seconds * one.factor for one in stretches))

@@ -6,6 +6,8 @@ import random
 from statistics import mean
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exporter.monitor.governor import Plan
 from exporter.monitor.keys import CommandTable
@@ -103,3 +105,24 @@ def test_merged_is_right_in_the_mean() -> None:
     assert mean(one.accesses[0, b"a"][1] for one in found) == pytest.approx(worth * 4, rel=0.05)
     assert mean(one.accesses[0, b"b"][1] for one in found) == pytest.approx(worth * 3.5, rel=0.05)
     assert mean(one.commands for one in found) == pytest.approx(worth * 45, rel=0.01)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40_000), st.sampled_from(["a", "b", "c"]), st.booleans()), max_size=60),
+    st.floats(0.0, 0.02), st.integers(1, 60), st.integers(50, 4000), st.booleans(), st.binary(max_size=40),
+)  # fmt: skip
+@settings(max_examples=200, deadline=None)
+def test_whatever_comes_is_cut_whole(
+    lines: list[tuple[int, str, bool]], length: float, events: int, size: int, joined: bool, rest: bytes
+) -> None:
+    """Stamps out of order, bursts without time, cut lines: time and lines add up, and no count is odd."""
+    data = b"".join(line(0.99 + at / 1e6, key, "set" if writes else "get") for at, key, writes in lines) + rest
+    plan = Plan(joined, 0.01, 0.0 if joined else 0.09, Limits(events=events, bytes=size))
+    found = pieces(data, 0.99, 0.99 + length, plan, Served(0.1, 1000.0, 50.0, slowed=False))
+    assert b"".join(one.lines for one in found) == data
+    assert sum(one.piece.end - one.piece.start for one in found) == pytest.approx(length, abs=1e-5)
+    for one in found:
+        assert one.piece.cycle >= one.piece.end - one.piece.start - 1e-6
+        assert all(0 <= writes <= count and count > 0 for count, writes in one.piece.accesses.values())
+    if not joined and len(lines) <= events // 4 and len(data) <= size // 4:
+        assert sum(one.piece.commands for one in found) == sum(one.counts.commands for one in found)

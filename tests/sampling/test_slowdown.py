@@ -154,9 +154,11 @@ def spikes(rate: float, length: float, each: int) -> Shape:
 def test_a_load_in_spikes_is_not_mistaken(length: float, each: int) -> None:
     """Most bursts see less than the gaps around them when the load comes in spikes; steady keys stay unbiased."""
     spiky = Stream("spiky", [b"spiky"], spikes(60_000.0, length, each), [1.0])
-    bias, coverage, _ = judge(Scenario([background(30_000.0, 100), spiky, *HOT]), {})
-    assert abs(bias) <= 0.02
-    assert coverage >= 0.90
+    # The eight keys of a window share its luck: few windows say little.
+    scenario = Scenario([background(30_000.0, 100), spiky, *HOT])
+    biases, coverages, _ = zip(*(judge(scenario, {}, 16, seed) for seed in (3, 4)), strict=True)
+    assert all(abs(bias) <= 0.02 for bias in biases)
+    assert mean(coverages) >= 0.90
 
 
 @pytest.mark.parametrize("name", scenarios())
