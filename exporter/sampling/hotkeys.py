@@ -166,7 +166,8 @@ class Sampler:
                 if stop.wait(left):
                     return True
                 seconds -= left
-                self._publish_ended(ends, plan)
+                if self._governor.barred is None:  # else what was seen may not be the primary's any more
+                    self._publish_ended(ends, plan)
         return stop.wait(seconds)
 
     def _publish_ended(self, now: float, plan: Plan) -> None:
