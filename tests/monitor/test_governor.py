@@ -245,6 +245,39 @@ def test_no_minute_exceeds_the_budget(load: tuple[int, ...]) -> None:
     assert events >= 0.8 * 60 * sum(min(5000, one) for one in load) / len(load)
 
 
+def test_what_is_owed_does_not_make_figures_stale() -> None:
+    """Bursts of a starved exporter take too much each: what is owed makes gaps longer, but never over three seconds."""
+    limited = replace(STATUS, ops_per_second=1e6, server_limit_bytes=32 << 20)
+    governor = governor_of(Sampling(bytes_per_second="100MiB"))
+    began, events, cycles = CLOCK.now, 0, []
+    for _ in range(60):
+        plan = burst(governor, limited)
+        cycles.append(plan.cycle)
+        piece = seen(plan, 1_000_000, took=plan.seconds + 0.008)
+        governor.learn(plan, piece)
+        events += piece.lines
+    assert max(cycles) <= 3.0
+    assert max(cycles) > 2.0
+    assert events <= 5000 * (CLOCK.now - began)
+
+
+@pytest.mark.parametrize("commands", [4001, 8000])
+def test_too_many_commands_are_owed_and_no_reason_for_caution(commands: int) -> None:
+    """A clump that fills a burst's limit makes gaps longer by what it was too much, not by half a dozen bursts more."""
+    limited = replace(STATUS, ops_per_second=20_000.0, server_limit_bytes=32 << 20)
+    governor = governor_of(Sampling(bytes_per_second="100MiB"))
+    for _ in range(100):
+        plan = burst(governor, limited)
+        governor.learn(plan, seen(plan, 20_000))
+    usual = burst(governor, limited)
+    governor.learn(usual, seen(usual, commands / usual.seconds, outcome=Outcome.EVENTS))
+    assert not governor.recovering
+    for _ in range(3):
+        plan = burst(governor, limited)
+        governor.learn(plan, seen(plan, 20_000))
+    assert plan.cycle <= 3.0
+
+
 def test_a_load_that_comes_at_once_is_not_lost_sight_of() -> None:
     """From nothing to 800,000 a second: one slice shows 50,000 commands, and bursts follow within seconds."""
     limited = replace(STATUS, ops_per_second=0.0, input_bytes_per_second=0.0, server_limit_bytes=32 << 20)
