@@ -5,7 +5,6 @@ In: a function that loads the configuration. Out: a running daemon, until SIGTER
 
 from __future__ import annotations
 
-import gc
 import math
 import os
 import signal
@@ -14,7 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from exporter import __version__, tracing
+from exporter import __version__, memory, tracing
 from exporter.config.endpoint import join
 from exporter.errors import CommandFailed, ConfigError
 from exporter.fleet import Fleet
@@ -36,10 +35,6 @@ if TYPE_CHECKING:
 PROGRAM = "hotkey-exporter"
 GUESTS_SECONDS = 10.0
 """How often guests that nobody asks for any more are looked for."""
-GARBAGE_SECONDS = 60.0
-"""A connection that was lost is a cycle of few objects with large buffers: no number of new objects tells of it."""
-GARBAGE_OBJECTS = 20_000
-"""New objects between two searches for cycles. A window makes tens of thousands of tuples a second, none in a cycle."""
 
 
 class App:
@@ -84,8 +79,7 @@ class App:
             host, port = sock.getsockname()[:2]
             log.info("app.started", "listening", version=__version__, listen=join(host, port),
                      targets=len(self._config.targets))  # fmt: skip
-            gc.freeze()  # what was loaded stays, and need not be searched again and again
-            gc.set_threshold(GARBAGE_OBJECTS, 20, 20)
+            memory.begin()
             app = application(self._board, self, self._meters, access=access)
             serve(app, sock, access=access)
         finally:
@@ -171,8 +165,8 @@ class App:
         return config.model_copy(update={"targets": (*config.targets, *self._guests.targets)})
 
     def _keep_up(self, stop: threading.Event) -> None:
-        """Reload at SIGHUP, and now and then see guests off and search for cycles."""
-        searched = time.monotonic()
+        """Reload at SIGHUP, and now and then see guests off and tidy up."""
+        tidied = time.monotonic()
         while not stop.is_set():
             asked = self._hangup.wait(GUESTS_SECONDS)
             self._hangup.clear()
@@ -183,9 +177,9 @@ class App:
                     self.reload()
                 continue
             self._see_off()
-            if time.monotonic() - searched >= GARBAGE_SECONDS:
-                searched = time.monotonic()
-                gc.collect()
+            if time.monotonic() - tidied >= memory.TIDY_SECONDS:
+                tidied = time.monotonic()
+                memory.tidy()
 
     def _see_off(self) -> None:
         with self._changing:
