@@ -32,6 +32,7 @@ _BULK = re.compile(rb"\n[$=!](\d{1,8})\r(?=\n|\Z)")
 _STAMP = re.compile(rb"\+?(\d{1,12})(\.\d{1,6}) \[\d")
 _SECONDS = re.compile(rb"\d+\.\d+")
 _GREETING = re.compile(rb"(?:\+?(?:OK|PONG|RESET|QUEUED))?\r?")
+_BOUND = re.compile(rb'\] "(?:(EXEC|exec)|MULTI|multi)"')
 _REPLY = re.compile(rb"(?:\+[^0-9\r\n]|[-:*%~>|_#,($=!])[^\r\n]*\r")
 
 
@@ -87,20 +88,42 @@ def split_at(data: bytes, second: int) -> tuple[bytes, bytes]:
 def marks(data: bytes, number: int) -> list[tuple[int, float]]:
     """Up to `number` evenly spread places in a slice where a stamped line begins, each with its stamp (seconds).
 
-    None is between a script's line and what the script does.
+    None is between a script's line and what the script does, or inside a transaction.
     """
-    found, at = [], 0
+    found, at, bound = [], 0, _BOUND.search(data)
     for n in range(1, number):
         start = data.rfind(b"\n", at, len(data) * n // number) + 1 or at
-        stamped = _stamped(data, start, len(data))
-        while stamped is not None and own_traffic.LUA.match(data, stamped.start()):
-            stamped = _stamped(data, data.find(b"\n", stamped.end()) + 1 or len(data), len(data))
+        stamped = _behind_script(data, start)
+        if stamped is not None and stamped.start() > at:
+            while bound is not None and bound.end() <= stamped.start():
+                bound = _BOUND.search(data, stamped.start())
+            if bound is not None and bound[1] and _in_one_go(data, stamped.start(), bound.start()):
+                stamped = _behind_script(data, data.find(b"\n", bound.end()) + 1 or len(data))
         if stamped is None:
             break
         if stamped.start() > at:
             at = stamped.start()
             found.append((at, int(stamped[1]) + float(stamped[2])))
     return found
+
+
+def _behind_script(data: bytes, start: int) -> re.Match[bytes] | None:
+    """Find the first stamped line from the line at `start` on that no script has made."""
+    stamped = _stamped(data, start, len(data))
+    while stamped is not None and own_traffic.LUA.match(data, stamped.start()):
+        stamped = _stamped(data, data.find(b"\n", stamped.end()) + 1 or len(data), len(data))
+    return stamped
+
+
+def _in_one_go(data: bytes, start: int, end: int) -> bool:
+    """Whether all lines from `start` to the EXEC at `end` are its client's, or its scripts'."""
+    source = data[data.rfind(b" ", 0, end) + 1 : end]
+    header = HEADER.match(data, start)
+    if header is None or header[3] != source:
+        return False
+    lines = data.count(b"\n", start, end)
+    theirs = data.count(b" %s] " % source, start, end)
+    return theirs >= lines or theirs + data.count(b" lua] ", start, end) >= lines
 
 
 def _stamped(data: bytes, start: int, end: int) -> re.Match[bytes] | None:

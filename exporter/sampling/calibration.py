@@ -30,6 +30,7 @@ SURE = 1.5
 """Standard errors."""
 _FEWEST = 5  # seconds
 _HALVINGS = 16
+_FEW = 0.001  # of the commands
 _CLASSES_PER_E = 8.0
 """Classes of density for each factor of e: all bursts of one are taken for equally dense, within 6 %."""
 _FORGET = exp(-1.0 / MEMORY_SECONDS)
@@ -75,7 +76,8 @@ class Calibration:
             if amount and density:
                 of = round(log(density) * _CLASSES_PER_E)
                 self._amounts[of] = self._amounts.get(of, 0.0) + amount
-        certain = 1.0 - SURE**2 * self._variance / self._surplus**2 if self._surplus else 0.0
+        square = self._surplus**2  # after days without a command this is nothing, though the surplus is not
+        certain = 1.0 - SURE**2 * self._variance / square if square else 0.0
         known = self._seconds >= _FEWEST and certain > 0.0 and self._amounts
         self.cost = self._solve(certain * self._surplus) if known else 0.0
 
@@ -83,8 +85,9 @@ class Calibration:
         """Find the cost, by halving, that adds `surplus` to the estimates; the nearest where none does."""
         classes = [(amount, exp(of / _CLASSES_PER_E)) for of, amount in self._amounts.items()]
         total = surplus + sum(amount for amount, _ in classes)
-        # What the densest burst cannot bear is no cost: it would fall on thin ones that have nothing to do with it.
-        most = min(COSTLIEST, (1.0 - 1.0 / MOST) / max(density for _, density in classes))
+        # What the densest bursts cannot bear is no cost: it would fall on thin ones that have nothing to do with it.
+        # A few commands prove nothing: with one huge value in it a burst is a hundred times as dense as others.
+        most = min(COSTLIEST, (1.0 - 1.0 / MOST) / self._densest())
         low, high = (0.0, most) if surplus > 0.0 else (-most, 0.0)
         for _ in range(_HALVINGS):
             cost = (low + high) / 2
@@ -93,3 +96,12 @@ class Calibration:
             else:
                 high = cost
         return (low + high) / 2
+
+    def _densest(self) -> float:
+        """Return the density above which there are so few of the commands that they do not matter."""
+        left = _FEW * sum(self._amounts.values())
+        for of in sorted(self._amounts, reverse=True):
+            left -= self._amounts[of]
+            if left <= 0.0:
+                break
+        return exp(of / _CLASSES_PER_E)

@@ -171,8 +171,8 @@ class Sampler:
         return stop.wait(seconds)
 
     def _publish_ended(self, now: float, plan: Plan) -> None:
-        """Publish if a second has ended by `now` (server clock) since the last time."""
-        if self._window.advance(now):
+        """Publish if a second has ended by `now` (server clock) since the last time, and the node is still ours."""
+        if self._window.advance(now) and self._governor.barred is None:
             self._state(Source.MONITOR, self._completeness(plan))
             self._publish()
 
@@ -229,7 +229,7 @@ class Sampler:
         """Take the figures back, and begin anew."""
         self._board.withdraw(self.node, HotKeys)
         self._focusing.restart()
-        if self._window.observed_seconds:
+        if self._window.observed_seconds or self._window.open_until is not None:
             self._begin_window()
 
     def _count(self, plan: Plan, piece: Slice, table: CommandTable) -> None:

@@ -34,7 +34,9 @@ STEPS = 255  # a share that is kept in one byte
 _MICROSECOND = 1e-6
 _JOINT_SECONDS = 5e-6  # brackets are whole microseconds: slices that end and begin closer than this leave no hole
 _SPARSE = 0.2
-_LONGEST = 3.0  # cycles: a gap that is longer than chance makes it is an outage
+_CHANCE = 3.0  # cycles
+_RARE = 0.25  # seconds
+_LONGEST = 3.0  # times the cycles: what is longer than chance makes it is an outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ class OpenSecond:
 
     def __init__(self, second: int, since: float | None = None) -> None:
         self.second = second
-        self._since = since
+        self._since = since  # where the last piece of the second before ended
         self._seen: dict[DbKey, tuple[int, ...]] = {}
         self._lengths: list[float] = []
         self._cycles: list[float] = []
@@ -216,15 +218,20 @@ class OpenSecond:
         )
 
     def _extent(self, observed: float) -> float:
-        """Measure what sampled pieces stand for: the time since the last piece of the second before.
+        """Measure what sampled pieces stand for: a second, the time since the last piece of the one before, or cycles.
 
-        Not the second: a clump that was met makes the next gap longer, so seconds with clumps have fewer pieces, and
-        the clump would count for more the fewer there are. Of the first second it is all, or the pieces' cycles if
-        these are a small part of it: then sampling began late.
+        Not always a second: a clump that was met makes the next gap longer, so seconds with clumps have fewer pieces,
+        and the clump would count for more the fewer there are. But the time since the last piece depends on where in
+        the second the pieces are, and so does not count where it differs by no more than gaps do by chance: what
+        happens at the end of seconds would come out too high. Where pieces are rare it is their cycles that count.
+        Of the first second, also after an outage, it is all, or the cycles if these are a small part of it: then
+        sampling began late.
         """
-        covered = sum(self._cycles)
-        if self._since is not None and not self._runs:
-            covered = min(self._last - self._since, _LONGEST * covered)
+        covered, mean = sum(self._cycles), sum(self._cycles) / len(self._cycles)
+        elapsed = inf if self._since is None else self._last - self._since
+        if elapsed <= _LONGEST * covered and not self._runs:
+            if mean <= _RARE:
+                covered = 1.0 if abs(elapsed - 1.0) <= _CHANCE * mean else elapsed
         elif self._runs or covered >= _SPARSE:
             covered = 1.0
         return ceil(max(covered, observed) * AMOUNT_GRAIN) / AMOUNT_GRAIN

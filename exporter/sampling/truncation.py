@@ -15,6 +15,9 @@ for phi is 0 at the command itself and 1 at the earliest beginning that reaches 
 every command, as if there were no limits: factor 1, and all there is in a burst that is far from its limits. Where
 commands or bytes lead, it is their pace at the beginning of the burst over the limit. What comes after the limit counts
 for nothing: it is there because the end of a burst takes its time.
+
+No burst begins inside a script or a transaction, and none ends there: it is reached where its beginning is. So u, n and
+b are those of the beginning of the step that a command is in, and what runs in one go is one step, however much it is.
 """
 
 from __future__ import annotations
@@ -61,9 +64,7 @@ def factors(steps: Sequence[Step], planned: float, limits: Limits) -> list[float
     by_events = _Limit(limits.events, _pace(steps, planned, lambda step: step.lines))
     by_bytes = _Limit(limits.bytes, _pace(steps, planned, lambda step: step.size))
     for step in steps:
-        time = (before.seconds + step.seconds) / 2 / planned
-        events = by_events.share((before.lines + step.lines) / 2)
-        size = by_bytes.share((before.size + step.size) / 2)
+        time, events, size = before.seconds / planned, by_events.share(before.lines), by_bytes.share(before.size)
         if max(events, size) >= 1.0:
             found.append(0.0)
         elif max(events, size) <= time:

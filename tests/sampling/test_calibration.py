@@ -133,3 +133,23 @@ def test_what_was_learned_fades() -> None:
     for _ in range(1500):
         calibration.learn(counted(1000.0, 1000.0, 1.0))
     assert calibration.cost == pytest.approx(0.0, abs=costly / 500)
+
+
+def test_one_huge_value_is_forgotten() -> None:
+    """A burst that held one is denser than any other will ever be, and says nothing of what commands cost."""
+    usual, huge = Calibration(), Calibration()
+    huge.learn(Counted(1000.0, 1000.0, 1.0, array("d", [10.0]), array("d", [1e9])))
+    for _ in range(60):
+        usual.learn(counted(1500.0, 1000.0, 1.0))
+        huge.learn(counted(1500.0, 1000.0, 1.0))
+    assert huge.cost == pytest.approx(usual.cost, rel=0.1)
+
+
+def test_days_without_a_command_are_no_error() -> None:
+    """What was learned fades until nothing is left of it."""
+    calibration = Calibration()
+    for _ in range(10):
+        calibration.learn(counted(1500.0, 1000.0, 1.0))
+    for _ in range(250_000):
+        calibration.learn(Counted(0.0, 0.0, 0.0, array("d", [0.0]), array("d", [0.0])))
+    assert calibration.cost == 0.0

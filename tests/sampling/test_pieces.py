@@ -91,6 +91,24 @@ def test_what_a_script_does_stays_with_it() -> None:
     assert {key for _, key in one.piece.accesses} <= {b"other"}
 
 
+@pytest.mark.parametrize("kind", ["script", "transaction"])
+def test_what_runs_in_one_go_is_reached_where_it_begins(kind: str) -> None:
+    """No burst begins inside of it: all of it counts, and what came before it, however far it is beyond a limit."""
+    source, quiet = "127.0.0.1:9", b"".join(line(0.1 + n / 10_000, "quiet") for n in range(20))
+    first, of, last = ("eval", "lua", b"") if kind == "script" else ("multi", source, b'"exec"')
+    inside = b"".join(line(0.102 + n / 1_000_000, "made", "incr", of) for n in range(5000))
+    last = last and b"+%.6f [0 %s] %s\r\n" % (START + 0.1071, source.encode(), last)
+    begin = b'+%.6f [0 %s] "%s"\r\n' % (START + 0.102, source.encode(), first.encode())
+    after = b"".join(line(0.1072 + n / 1_000_000, "after") for n in range(200))
+    plan = Plan(False, 0.01, 0.09, LIMITS)
+    [one] = pieces(quiet + begin + inside + last + after, 0.1, 0.1075, plan)
+    worth = {
+        key: one.piece.cycle / (one.piece.end - one.piece.start) * count
+        for (_, key), (count, _) in one.piece.accesses.items()
+    }
+    assert worth == {b"quiet": pytest.approx(200.0, rel=0.05), b"made": pytest.approx(50_000.0, rel=0.01)}
+
+
 def test_merged_is_right_in_the_mean() -> None:
     """Whole counts, whose expectation is what the stretches are worth."""
     stretches = [
