@@ -224,16 +224,15 @@ class OpenSecond:
         and the clump would count for more the fewer there are. But the time since the last piece depends on where in
         the second the pieces are, and so does not count where it differs by no more than gaps do by chance: what
         happens at the end of seconds would come out too high. Where pieces are rare it is their cycles that count.
-        Of the first second, also after an outage, it is all, or the cycles if these are a small part of it: then
-        sampling began late.
+        And so it is where they are a small part of the second: then sampling began late, ended early or is so sparse
+        that the end of a burst which crossed into this second must not speak for all of it.
         """
         covered, mean = sum(self._cycles), sum(self._cycles) / len(self._cycles)
         elapsed = inf if self._since is None else self._last - self._since
-        if elapsed <= _LONGEST * covered and not self._runs:
-            if mean <= _RARE:
-                covered = 1.0 if abs(elapsed - 1.0) <= _CHANCE * mean else elapsed
-        elif self._runs or covered >= _SPARSE:
+        if self._runs or (covered >= _SPARSE and elapsed > _LONGEST * covered):
             covered = 1.0
+        elif covered >= _SPARSE and mean <= _RARE:
+            covered = 1.0 if abs(elapsed - 1.0) <= _CHANCE * mean else elapsed
         return ceil(max(covered, observed) * AMOUNT_GRAIN) / AMOUNT_GRAIN
 
 

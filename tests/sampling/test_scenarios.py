@@ -74,7 +74,7 @@ def test_a_clump_that_was_seen_is_not_believed_too_much(length: float) -> None:
     """A key whose minute is one clump, in which one burst fell by luck: its interval knows that this may be luck."""
     clumps = [once_in(60, 5 * n + 1, 25_000, length) for n in range(10)]
     streams = [Stream(f"h{n}", [b"h:%d" % n], clump) for n, clump in enumerate(clumps)]
-    judgements = watch(Scenario([background(45_000, 100), *streams]), 25)
+    judgements = watch(Scenario([background(45_000, 100), *streams]), 10)
     assert coverage([one for one in judgements if one.said is not None]) >= 0.90
 
 

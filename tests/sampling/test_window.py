@@ -185,14 +185,14 @@ def test_writes_keep_their_share() -> None:
 
 
 def test_sampling_that_begins_late_does_not_speak_for_the_whole_second() -> None:
-    """The end of a burst that crossed into a second weighs no more than the time since the piece before it."""
+    """The end of a burst that crossed into a second weighs as much as the cycle share it carries."""
     window = Window()
     for second in range(START, START + 10):
         for at in range(10):
             window.add(piece(second + at / 10, second + at / 10 + 0.01, counts(a=1)))
     window.add(piece(START + 10, START + 10.001, counts(b=1), 0.0625))
     window.advance(START + 11)
-    assert by_key(window.top(2))[b"b"].rate == pytest.approx(91.0 / 10.091, rel=0.01)  # not 1,000 / 11
+    assert by_key(window.top(2))[b"b"].rate == pytest.approx(62.5 / 10.0625, rel=0.01)  # not 1,000 / 11
 
 
 def test_an_outage_is_a_gap() -> None:
