@@ -11,8 +11,6 @@ GARBAGE_OBJECTS = 20_000
 """New objects between two searches for cycles. A window makes tens of thousands of tuples a second, none in a cycle."""
 TIDY_SECONDS = 60.0
 """A connection that was lost is a cycle of few objects with large buffers: no number of new objects tells of it."""
-
-
 BLOCK_BYTES = 1 << 20
 """Larger blocks are the system's own, and go back when they are freed; so does what is free at the end of a heap."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h

@@ -38,8 +38,9 @@ RING_SECONDS = 0.3
 def give_way() -> None:
     """Let everybody else on this machine go first where cores are short: this thread, and those that it starts."""
     if sys.platform == "linux":  # elsewhere it would be the whole process
+        thread = threading.get_native_id()
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+            os.setpriority(os.PRIO_PROCESS, thread, max(NICE, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
 class GuardedThread:

@@ -79,9 +79,7 @@ def split_at(data: bytes, second: int) -> tuple[bytes, bytes]:
             low = data.find(b"\n", stamped.end()) + 1 or len(data)
         elif (high := start) == low or stamped.start() == low:
             break
-    cut = _stamped(data, low, len(data))
-    while cut is not None and own_traffic.LUA.match(data, cut.start()):
-        cut = _stamped(data, data.find(b"\n", cut.end()) + 1 or len(data), len(data))
+    cut = _behind_script(data, low)
     return (data, b"") if cut is None else (data[: cut.start()], data[cut.start() :])
 
 

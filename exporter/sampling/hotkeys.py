@@ -166,8 +166,7 @@ class Sampler:
                 if stop.wait(left):
                     return True
                 seconds -= left
-                if self._governor.barred is None:  # else what was seen may not be the primary's any more
-                    self._publish_ended(ends, plan)
+                self._publish_ended(ends, plan)
         return stop.wait(seconds)
 
     def _publish_ended(self, now: float, plan: Plan) -> None:

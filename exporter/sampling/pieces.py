@@ -67,9 +67,14 @@ def stands_for(plan: Plan, observed: float) -> float:
 def worths(plan: Plan, steps: Sequence[Step]) -> list[float]:
     """What commands are worth between the steps of a slice, the last of which is its end."""
     end = steps[-1]
-    if plan.joined or not is_dense(end.lines, end.size, plan.limits):
+    if not _is_uneven(plan, end.lines, end.size):
         return [1.0] * len(steps)
     return factors(steps, max(plan.seconds, end.seconds), plan.limits)
+
+
+def _is_uneven(plan: Plan, lines: float, size: float) -> bool:
+    """Whether not all of a slice is worth the same."""
+    return not plan.joined and is_dense(lines, size, plan.limits)
 
 
 def read(
@@ -78,7 +83,7 @@ def read(
     """Cut a slice at whole seconds of the server's clock, and count each part."""
     observed = piece.end - piece.start
     parts = list(_by_second(piece))
-    if not plan.joined and is_dense(piece.lines, piece.size_bytes, plan.limits):
+    if _is_uneven(plan, piece.lines, piece.size_bytes):
         parts = _weighed(parts, plan, piece)
     for part in parts:
         counts, stretches = _counted(part, table, own)

@@ -58,11 +58,17 @@ class Costs:
 
 
 class BusyServer:
-    """The chunks, and who watches them; `run` judges window by window."""
+    """The chunks, and who watches them; `run` judges window by window.
 
-    def __init__(self, chunks: Iterator[Chunk], costs: Costs, window: int = 60, seed: int = 7) -> None:
+    `plain`: as if every command were worth the same, and printing cost nothing.
+    """
+
+    def __init__(
+        self, chunks: Iterator[Chunk], costs: Costs, window: int = 60, seed: int = 7, *, plain: bool = False
+    ) -> None:
         self._chunks, self._costs, self._seconds = chunks, costs, window
         self._next = next(chunks)
+        self._plain = plain
         self._rng = random.Random(seed)
         self._governor, self._window, self._slowdown = Governor(Sampling()), Window(window), Slowdown()
         self._truth: Counter[tuple[int, bytes]] = Counter()
@@ -125,14 +131,15 @@ class BusyServer:
         observed, began = self._now - start, start
         served = self._slowdown.learn(start, self._now, None if plan.joined else (before, self._served))
         ends = [(ended, chunk) for _, ended, chunk in seen]
-        worth = worths(plan, list(_steps(start, [*ends, (self._now, NOTHING)])))
+        steps = list(_steps(start, [*ends, (self._now, NOTHING)]))
+        worth = [1.0] * len(steps) if self._plain else worths(plan, steps)
         while start < self._now:
             end = min(self._now, math.floor(start) + 1.0)
             stretches = list(self._stretches([*seen, (self._now, self._now, NOTHING)], worth, start, end))
             part = served.part((end - start) / observed) if served else None
             piece = merged(start, stretches, stands_for(plan, observed), part, self._rng)
-            size = int(size * (end - start) / observed) if end - start < observed else size
-            self._window.add(replace(piece, end=end, joined=plan.joined, size=size))
+            shown = 0 if self._plain else int(size * (end - start) / observed)
+            self._window.add(replace(piece, end=end, joined=plan.joined, size=shown))
             start = end
         self._governor.learn(plan, Slice(b"", began, self._now, lines, size, 0.0, outcome))
 

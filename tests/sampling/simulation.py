@@ -98,6 +98,7 @@ class Simulation:
     """One scenario, sampled from second 0 on.
 
     `slowed`: while a burst is on, the streams of these names get only this share of their commands through.
+    `plain`: as if every command of a burst were worth the same, and printing cost nothing.
     """
 
     def __init__(
@@ -106,7 +107,10 @@ class Simulation:
         seed: int,
         sampling: Sampling | None = None,
         slowed: Mapping[str, float] = MappingProxyType({}),
+        *,
+        plain: bool = False,
     ) -> None:
+        self._plain = plain
         self.rng = random.Random(seed)
         self.window = Window(WINDOW)
         self.governor = Governor(sampling or Sampling())
@@ -187,12 +191,12 @@ class Simulation:
                 break
         observed = self.now - start
         served = self.slowdown.learn(start, self.now, None if plan.joined else (before, self._served))
-        worth = worths(plan, list(_steps(start, seen)))
+        worth = [1.0] * len(seen) if self._plain else worths(plan, list(_steps(start, seen)))
         for second in sorted({int(begin) for begin, _, _ in seen}):
             parts = [(*part, factor) for part, factor in zip(seen, worth, strict=True) if int(part[0]) == second]
             begin, end = parts[0][0], parts[-1][1]
             stretches = [stretch([part[:3] for part in of], factor) for factor, of in groupby(parts, itemgetter(3))]
-            size = LINE_BYTES * sum(one.commands for one in stretches)
+            size = 0 if self._plain else LINE_BYTES * sum(one.commands for one in stretches)
             part = served.part((end - begin) / observed) if served else None
             piece = merged(begin, stretches, stands_for(plan, observed), part, self.rng)
             self.window.add(replace(piece, end=end, joined=plan.joined, size=size))

@@ -51,10 +51,10 @@ TRAFFIC = {
 }
 
 
-def watch(name: str, windows: int, window: int, seed: int) -> list[Judgement]:
+def watch(name: str, windows: int, window: int, seed: int, *, plain: bool = False) -> list[Judgement]:
     """Judge all keys of one kind of traffic."""
     chunks, costs = TRAFFIC[name]
-    return BusyServer(chunks(seed), costs, window, seed).run(windows)
+    return BusyServer(chunks(seed), costs, window, seed, plain=plain).run(windows)
 
 
 def bias(judgements: list[Judgement]) -> float:

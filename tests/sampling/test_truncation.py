@@ -34,7 +34,7 @@ def traffic(kind: str, seed: int) -> list[float]:
     return [rates[n * 60 // cells] * CELL for n in range(cells)]
 
 
-def burst(commands: Sequence[float], begin: int, size: int) -> tuple[list[Step], int]:
+def burst(commands: Sequence[float], begin: int, size: int) -> list[Step]:
     """The steps of a burst that begins in one cell, as far as the limits let it come."""
     cells = int(PLANNED / CELL)
     seen = [commands[(begin + n) % len(commands)] for n in range(cells)]
@@ -42,7 +42,7 @@ def burst(commands: Sequence[float], begin: int, size: int) -> tuple[list[Step],
     last = next(
         (n for n, so_far in enumerate(lines) if so_far > LIMITS.events or so_far * size > LIMITS.bytes), cells - 1
     )
-    return [Step((n + 1) * CELL, lines[n], lines[n] * size) for n in range(last + 1)], last + 1
+    return [Step((n + 1) * CELL, lines[n], lines[n] * size) for n in range(last + 1)]
 
 
 @pytest.mark.parametrize("size", [75, 400])
@@ -52,10 +52,8 @@ def test_every_command_is_counted_once(kind: str, size: int) -> None:
     commands = traffic(kind, 3)
     worth = [0.0] * len(commands)
     for begin in range(0, len(commands), 4):
-        steps, length = burst(commands, begin, size)
-        for n, factor in enumerate(factors(steps, PLANNED, LIMITS)):
+        for n, factor in enumerate(factors(burst(commands, begin, size), PLANNED, LIMITS)):
             worth[(begin + n) % len(commands)] += factor * 4 * CELL / PLANNED
-        assert len(steps) == length
     total = sum(share * count for share, count in zip(worth, commands, strict=True))
     assert total / sum(commands) == pytest.approx(1.0, abs=0.08)
     assert mean(worth) == pytest.approx(1.0, abs=0.08)
@@ -87,10 +85,12 @@ def test_a_clump_that_fills_the_limit_is_not_estimated_too_low() -> None:
     """Spikes of 1.5 million commands a second, which cut every burst short that meets one; steady keys stay right."""
     spiky = Stream("spiky", [b"spiky"], spikes(60_000.0, 0.02, 2), [1.0])
     judgements = [
-        one for seed in (3, 4) for one in Simulation(Scenario([background(30_000.0, 100), spiky, *HOT]), seed).run(12)
+        one
+        for seed in (3, 4, 5)
+        for one in Simulation(Scenario([background(30_000.0, 100), spiky, *HOT]), seed).run(20)
     ]
     clumps = [one for one in judgements if one.key == b"spiky"]
     said = [one.said.rate / one.truth for one in clumps if one.said is not None]
-    assert mean(said) == pytest.approx(1.0, abs=0.25)  # 0.6 without; one in a hundred moments decides
-    assert mean(one.covered for one in clumps) >= 0.75
+    assert mean(said) == pytest.approx(1.0, abs=0.2)  # one moment in a hundred decides
+    assert mean(one.covered for one in clumps) >= 0.90
     assert mean(one.covered for one in judgements if one.key.startswith(b"hot")) >= 0.90
