@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from statistics import mean
 from typing import TYPE_CHECKING
 
 from benchmarks import drawing
-from tests.sampling import test_calibration as slow_motion
-from tests.sampling.simulation import Simulation
-from tests.sampling.test_slowdown import spikes
-from tests.scenarios import Scenario, Stream, background
+from tests.sampling.pipelines import watch
+from tests.sampling.simulation import Simulation, bias, coverage
+from tests.scenarios import Scenario, Stream, background, spikes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +34,7 @@ def main() -> None:
     parser.add_argument("--draw", action="store_true", help="write the figure into docs/figures")
     options = parser.parse_args()
     seeds = range(1, 1 + max(1, round(3 * options.hours)))
-    found = {name: judged(watch, seeds) for name, watch in TRAFFIC.items()}
+    found = {name: judged(traffic, seeds) for name, traffic in TRAFFIC.items()}
     if options.draw:
         names = {"coverage": "", "plain_coverage": ", plain"}
         shares = {f"{of}{more}": 100 * one[name] for of, one in found.items() for name, more in names.items()}
@@ -52,20 +50,20 @@ def spiky(seed: int, plain: bool) -> list[Judgement]:
 
 
 TRAFFIC: dict[str, Callable[[int, bool], list[Judgement]]] = {
-    "pipelines": lambda seed, plain: slow_motion.watch("pipelines", WINDOWS, 60, seed, plain=plain),
-    "wide values": lambda seed, plain: slow_motion.watch("wide values", WINDOWS, 60, seed, plain=plain),
+    "pipelines": lambda seed, plain: watch("pipelines", WINDOWS, 60, seed, plain=plain),
+    "wide values": lambda seed, plain: watch("wide values", WINDOWS, 60, seed, plain=plain),
     "spikes": spiky,
 }
 
 
-def judged(watch: Callable[[int, bool], list[Judgement]], seeds: range) -> dict[str, float]:
+def judged(traffic: Callable[[int, bool], list[Judgement]], seeds: range) -> dict[str, float]:
     """Bias and coverage of one kind of traffic, as it is and plain."""
     figures = {}
     for plain in (False, True):
-        judgements = [one for seed in seeds for one in watch(seed, plain)]
+        judgements = [one for seed in seeds for one in traffic(seed, plain)]
         name = "plain_" if plain else ""
-        figures[f"{name}bias"] = round(slow_motion.bias(judgements), 3)
-        figures[f"{name}coverage"] = round(mean(one.covered for one in judgements), 3)
+        figures[f"{name}bias"] = round(bias(judgements), 3)
+        figures[f"{name}coverage"] = round(coverage(judgements), 3)
     return figures
 
 

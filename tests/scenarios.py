@@ -65,6 +65,16 @@ def in_phase(rate: float, length: float = 0.02) -> Shape:
     return lambda _, second: [(second, second + length, rate / length)]
 
 
+def spikes(rate: float, length: float, each: int) -> Shape:
+    """Short spikes, so many in a second and evenly spaced."""
+
+    def shape(_: random.Random, second: int) -> Sequence[Segment]:
+        starts = [second + n / each for n in range(each)]
+        return [(start, start + length, rate / each / length) for start in starts]
+
+    return shape
+
+
 def steps(rates: Sequence[float], length: int = 15) -> Shape:
     """One rate after the other, each for `length` seconds, over and over."""
     return lambda _, second: [(second, second + 1.0, rates[second // length % len(rates)])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,18 +11,13 @@ from exporter.config import Sampling
 from exporter.errors import DownReason
 from exporter.monitor.governor import CYCLE_SECONDS, Governor, Plan, Skip, SkipReason
 from exporter.monitor.session import Outcome, Slice
-from exporter.snapshot import NodeStatus
 from tests.fakes import FakeClock
+from tests.monitor.states import STATUS
 
-GIBIBYTE = 1 << 30
+if TYPE_CHECKING:
+    from exporter.snapshot import NodeStatus
+
 CLOCK = FakeClock(100.0)
-STATUS = NodeStatus(
-    down=None, detail="", role="master", server="redis", version="7.0.15", run_id="x", latency_seconds=0.0002,
-    uptime_seconds=1.0, used_memory_bytes=1 << 20, maxmemory_bytes=0, total_memory_bytes=16 * GIBIBYTE,
-    maxmemory_policy="noeviction", ops_per_second=1000.0, input_bytes_per_second=50_000.0, loading=False,
-    failover=False, connected_clients=1, evicted_keys=0, hit_ratio={}, server_limit_bytes=0,
-    largest_output_buffer_bytes=0, last_success=1.0, taken_at=0.0,
-)  # fmt: skip
 
 
 def governor_of(sampling: Sampling) -> Governor:

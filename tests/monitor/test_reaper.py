@@ -10,7 +10,7 @@ import redis
 from exporter.link import OwnTraffic
 from exporter.monitor.reaper import Reaper, stalled
 from exporter.snapshot import Node
-from tests.monitor.test_governor import STATUS
+from tests.monitor.states import STATUS
 
 MEBIBYTE = 1 << 20
 CLIENTS = b"""\

@@ -25,7 +25,7 @@ from exporter.sampling.window import Window
 from tests.sampling.simulation import LIMITED, OVERHEAD_SECONDS, Judgement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 HEADER_BYTES = 75
 READ_COMMANDS = 740  # what a server reads of a pipeline at once
@@ -169,3 +169,42 @@ def _steps(start: float, ends: list[tuple[float, Chunk]]) -> Iterator[Step]:
         lines += chunk.commands
         size += chunk.commands * (chunk.value_bytes + HEADER_BYTES)
         yield Step(ended - start, lines, size)
+
+
+def pipelines(size: int, every: float, seed: int = 1) -> Iterator[Chunk]:
+    """Pipelines of `size` commands on twenty keys, at random moments; the server reads them piece by piece."""
+    rng, now = random.Random(seed), 0.0
+    while True:
+        for begin in range(0, size, READ_COMMANDS):
+            each, more = divmod(min(READ_COMMANDS, size - begin), 20)
+            yield Chunk(now, {b"key:%d" % n: each + (n < more) for n in range(20)})
+        now += 0.06 + rng.expovariate(1 / every)
+
+
+def wide_values(every: float, seed: int = 1) -> Iterator[Chunk]:
+    """Sixty commands at once with 20 kB each, on fifteen keys, again and again."""
+    rng, now = random.Random(seed), 0.0
+    while True:
+        yield Chunk(now, {b"key:%d" % n: 4 for n in range(15)}, value_bytes=20_000)
+        now += every + rng.uniform(0.0, 0.02 * every)
+
+
+def even(rate: float, seed: int = 1) -> Iterator[Chunk]:
+    """Small chunks at random moments, which keep the server busy for a tenth of the time."""
+    rng, now = random.Random(seed), 0.0
+    while True:
+        yield Chunk(now, {b"key:%d" % rng.randrange(5): 20})
+        now += rng.expovariate(rate / 20)
+
+
+TRAFFIC: Mapping[str, tuple[Callable[[int], Iterator[Chunk]], Costs]] = {
+    "pipelines": (lambda seed: pipelines(20_000, 1.0, seed), Costs(3e-6, 2e-6)),
+    "wide values": (lambda seed: wide_values(0.11, seed), Costs(4e-6, 2e-6, 1e-8)),
+    "even": (lambda seed: even(20_000, seed), Costs(5e-6, 5e-6)),
+}
+
+
+def watch(name: str, windows: int, window: int, seed: int, *, plain: bool = False) -> list[Judgement]:
+    """Judge all keys of one kind of traffic."""
+    chunks, costs = TRAFFIC[name]
+    return BusyServer(chunks(seed), costs, window, seed, plain=plain).run(windows)

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from operator import itemgetter
+from statistics import mean
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from exporter.sampling.pieces import Stretch, merged, stands_for, worths
 from exporter.sampling.slowdown import Slowdown
 from exporter.sampling.truncation import Step
 from exporter.sampling.window import Window
-from tests.monitor.test_governor import STATUS
+from tests.monitor.states import STATUS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -92,6 +93,16 @@ class Judgement:
     def covered(self) -> bool:
         """Whether the interval holds the truth."""
         return self.said is not None and self.said.low <= self.truth <= self.said.high
+
+
+def coverage(judgements: Sequence[Judgement]) -> float:
+    """The share of (key, window) pairs whose interval holds the truth; a key that was not named is not covered."""
+    return mean(one.covered for one in judgements)
+
+
+def bias(judgements: Sequence[Judgement]) -> float:
+    """What was said of all these keys together, over what they did, less one."""
+    return sum(one.said.rate for one in judgements if one.said) / sum(one.truth for one in judgements) - 1
 
 
 class Simulation:

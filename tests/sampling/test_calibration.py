@@ -2,71 +2,20 @@
 
 from __future__ import annotations
 
-import random
 from array import array
-from statistics import mean
-from typing import TYPE_CHECKING
 
 import pytest
 
 from exporter.sampling.calibration import COSTLIEST, MOST, Calibration, Counted, effective
-from tests.sampling.pipelines import READ_COMMANDS, BusyServer, Chunk, Costs
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.sampling.simulation import Judgement
-
-
-def pipelines(size: int, every: float, seed: int = 1) -> Iterator[Chunk]:
-    """Pipelines of `size` commands on twenty keys, at random moments; the server reads them piece by piece."""
-    rng, now = random.Random(seed), 0.0
-    while True:
-        for begin in range(0, size, READ_COMMANDS):
-            each, more = divmod(min(READ_COMMANDS, size - begin), 20)
-            yield Chunk(now, {b"key:%d" % n: each + (n < more) for n in range(20)})
-        now += 0.06 + rng.expovariate(1 / every)
-
-
-def wide_values(every: float, seed: int = 1) -> Iterator[Chunk]:
-    """Sixty commands at once with 20 kB each, on fifteen keys, again and again."""
-    rng, now = random.Random(seed), 0.0
-    while True:
-        yield Chunk(now, {b"key:%d" % n: 4 for n in range(15)}, value_bytes=20_000)
-        now += every + rng.uniform(0.0, 0.02 * every)
-
-
-def even(rate: float, seed: int = 1) -> Iterator[Chunk]:
-    """Small chunks at random moments, which keep the server busy for a tenth of the time."""
-    rng, now = random.Random(seed), 0.0
-    while True:
-        yield Chunk(now, {b"key:%d" % rng.randrange(5): 20})
-        now += rng.expovariate(rate / 20)
-
-
-TRAFFIC = {
-    "pipelines": (lambda seed: pipelines(20_000, 1.0, seed), Costs(3e-6, 2e-6)),
-    "wide values": (lambda seed: wide_values(0.11, seed), Costs(4e-6, 2e-6, 1e-8)),
-    "even": (lambda seed: even(20_000, seed), Costs(5e-6, 5e-6)),
-}
-
-
-def watch(name: str, windows: int, window: int, seed: int, *, plain: bool = False) -> list[Judgement]:
-    """Judge all keys of one kind of traffic."""
-    chunks, costs = TRAFFIC[name]
-    return BusyServer(chunks(seed), costs, window, seed, plain=plain).run(windows)
-
-
-def bias(judgements: list[Judgement]) -> float:
-    """What was said of all these keys together, over what they did, less one."""
-    return sum(one.said.rate for one in judgements if one.said) / sum(one.truth for one in judgements) - 1
+from tests.sampling.pipelines import TRAFFIC, watch
+from tests.sampling.simulation import bias, coverage
 
 
 @pytest.mark.parametrize("name", TRAFFIC)
 def test_clumps_in_slow_motion_are_not_estimated_too_low(name: str) -> None:
     """Whatever printing costs the server inside a clump: the rates are right, and the intervals hold them."""
     judgements = watch(name, 20, 20, 2)
-    assert mean(one.covered for one in judgements) >= 0.80  # few windows, in which all keys do the same
+    assert coverage(judgements) >= 0.80  # few windows, in which all keys do the same
     assert abs(bias(judgements)) <= 0.08
 
 
@@ -75,7 +24,7 @@ def test_clumps_in_slow_motion_are_not_estimated_too_low(name: str) -> None:
 def test_clumps_over_many_windows(name: str) -> None:
     """The same over four hours: at least 90 % of the intervals hold."""
     judgements = [one for seed in range(1, 7) for one in watch(name, 40, 60, seed)]
-    assert mean(one.covered for one in judgements) >= 0.90
+    assert coverage(judgements) >= 0.90
     assert abs(bias(judgements)) <= 0.05
 
 

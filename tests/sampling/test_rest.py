@@ -19,7 +19,7 @@ from exporter.monitor.watchdog import Watchdog
 from exporter.sampling.hotkeys import Safety, Sampler
 from exporter.snapshot import Board, HotKeys, SamplingState, Source
 from exporter.topology import topology_of
-from tests.monitor.test_governor import STATUS
+from tests.monitor.states import STATUS
 from tests.servers import free_port
 
 if TYPE_CHECKING:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from statistics import mean, median
+from statistics import median
 from typing import TYPE_CHECKING
 
 import pytest
 
 from exporter.config import Sampling
-from tests.sampling.simulation import Simulation
+from tests.sampling.simulation import Simulation, bias, coverage
 from tests.scenarios import Scenario, Stream, background, named, once_in, scenarios, steady
 
 if TYPE_CHECKING:
@@ -17,16 +17,6 @@ if TYPE_CHECKING:
     from tests.sampling.simulation import Judgement
 
 SCENARIOS = scenarios()
-
-
-def coverage(judgements: Sequence[Judgement]) -> float:
-    """The share of (key, window) pairs whose interval holds the truth; a key that was not named is not covered."""
-    return mean(one.covered for one in judgements)
-
-
-def bias(judgements: Sequence[Judgement]) -> float:
-    """What was said of all these keys together, over what they did, less one."""
-    return sum(one.said.rate for one in judgements if one.said) / sum(one.truth for one in judgements) - 1
 
 
 def half_width(judgements: Sequence[Judgement]) -> float:

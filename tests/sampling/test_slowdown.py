@@ -10,13 +10,11 @@ import pytest
 from exporter.sampling.slowdown import Served, Slowdown
 from exporter.sampling.window import Piece, Window
 from tests.sampling.simulation import Simulation
-from tests.scenarios import Scenario, Shape, Stream, background, scenarios, steady
+from tests.scenarios import Scenario, Stream, background, scenarios, spikes, steady
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Sequence
 
-    from tests.scenarios import Segment
 
 START = 1_700_000_000
 
@@ -138,16 +136,6 @@ def test_keys_of_patient_clients_are_covered_too() -> None:
     """Where only some clients are held up, the others' keys are overestimated, and their intervals know of it."""
     _, coverage, _ = judge(Scenario([background(300_000.0, 100), *HOT]), {"background": 0.4})
     assert coverage >= 0.90
-
-
-def spikes(rate: float, length: float, each: int) -> Shape:
-    """Short spikes, so many in a second and evenly spaced."""
-
-    def shape(_: random.Random, second: int) -> Sequence[Segment]:
-        starts = [second + n / each for n in range(each)]
-        return [(start, start + length, rate / each / length) for start in starts]
-
-    return shape
 
 
 @pytest.mark.parametrize(("length", "each"), [(0.1, 2), (0.01, 10), (0.02, 2), (0.005, 40)])
