@@ -27,7 +27,7 @@ import psycopg
 
 from benchmarks import drawing
 from exporter.config import load
-from exporter.schedule import give_way
+from exporter.courtesy import give_way
 from exporter.topology import topology_of
 from exporter.warm import surroundings
 from exporter.warming.goals import goal_of, target_of

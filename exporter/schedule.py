@@ -7,11 +7,8 @@ next time. Both end at the stop event, which every wait listens to.
 from __future__ import annotations
 
 import heapq
-import os
-import sys
 import threading
 import time
-from contextlib import suppress
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -21,6 +18,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from exporter import tracing
 from exporter.config.times import read_cron
+from exporter.courtesy import give_way
 from exporter.log import correlation, log
 
 if TYPE_CHECKING:
@@ -29,18 +27,8 @@ if TYPE_CHECKING:
     from exporter.meters import Meters
 
 RESTART_SECONDS = 1.0
-NICE = 10
-"""Of long runs: a ninth of a core that others want as well. Less would keep the sampler waiting for them, too."""
 RING_SECONDS = 0.3
 """How long a thread that is woken before its time waits for more of what woke it."""
-
-
-def give_way() -> None:
-    """Let everybody else on this machine go first where cores are short: this thread, and those that it starts."""
-    if sys.platform == "linux":  # elsewhere it would be the whole process
-        thread = threading.get_native_id()
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, thread, max(NICE, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
 class GuardedThread:

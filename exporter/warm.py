@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter import __version__
+from exporter.courtesy import give_way
 from exporter.errors import ConfigError, NodeError, Problem
 from exporter.meters import Meters
 from exporter.monitor.shares import SharedBudget
@@ -23,7 +24,6 @@ from exporter.monitor.stream import Streams
 from exporter.monitor.watchdog import Watchdog
 from exporter.sampling.hotkeys import Safety
 from exporter.sampling.scan import Pace
-from exporter.schedule import give_way
 from exporter.snapshot import Board
 from exporter.topology import topology_of
 from exporter.warming import hotset

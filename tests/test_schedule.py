@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 
-import pytest
-
-from exporter.schedule import NICE, Bell, give_way
+from exporter.schedule import Bell
 
 LONG = 3600.0
 """Whoever waits so long is stopped by the test's timeout."""
@@ -37,28 +33,3 @@ def test_a_ring_behind_the_stop_event_ends_a_wait() -> None:
     stop.set()
     bell.ring()
     waiting.join()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no niceness of their own")
-def test_who_gives_way_is_a_thread_and_not_the_process() -> None:
-    """It and the threads that it starts are nicer from then on; whoever started it is not."""
-    found = []
-
-    def niceness() -> None:
-        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
-
-    def work() -> None:
-        give_way()
-        niceness()
-        child = threading.Thread(target=niceness)
-        child.start()
-        child.join()
-
-    niceness()
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    niceness()
-    ours, *theirs, ours_then = found
-    assert theirs == [max(NICE, ours)] * 2
-    assert ours_then == ours

@@ -1,4 +1,4 @@
-"""Reads a source in a thread of its own, one batch ahead: a source that hangs cannot hang the run.
+"""Reads a source in a thread of its own, a batch at a time: a source that hangs cannot hang the run.
 
 In: a function that gives an iterator. Out: batches of what it gives, or SourceError; silence for too long is one, too.
 """
@@ -34,7 +34,8 @@ class Feed:
         self._stop = stop
         self._ended = threading.Event()
         self._batches: queue.Queue[list[Found] | SourceError | None] = queue.Queue(1)
-        # Whoever takes over after a crash reads again what was not written: more ahead would be more read twice.
+        # Never ahead: database and run would take two cores at once, with none left for who else needs the machine;
+        # and whoever takes over after a crash would read again what was read and not written.
         self._wanted = threading.Semaphore(1)
         self._thread = threading.Thread(target=carried(self._work), name="warming source", daemon=True)
         self.seconds = 0.0
@@ -53,8 +54,8 @@ class Feed:
             self.seconds += time.monotonic() - began
             if batch is None:
                 return
-            self._wanted.release()
             yield batch
+            self._wanted.release()
 
     def end(self, source: Source) -> None:
         """Stop reading; a source that is being waited for is cut off. Waits a moment for its thread."""

@@ -11,8 +11,9 @@ LONGEST_BACKOFF = 300.0
 OPENS_AFTER = 3
 FIRST_PIECE = 8
 LEAST_PIECE = 4
-WORK_SHARE = 0.5
-LEAST_WORK_SECONDS = 75e-6
+NEAR_PIECE = 12
+WORK_SHARE = 0.3
+LEAST_WORK_SECONDS = 50e-6
 EXCHANGES = 5
 LEAST_GROWS = 1.02
 SHRINKS = 0.75
@@ -45,7 +46,8 @@ class Tempo:
 
     A server works off what comes at once before it turns to anybody else, so a pipeline delays whoever comes behind it
     by its whole length. In: how long the server took to answer, and how long it takes without any work, asked now and
-    then on the same connection. Out: the number of keys whose work takes about `share` of that.
+    then on the same connection. Out: the number of keys whose work takes about `share` of that. Where that is less than
+    can be told from chance, as beside a server on the same machine, it is a number of keys that takes about as long.
 
     Only the quickest of a few exchanges tells what a piece costs: the others waited for other clients, or for a core of
     a machine that is busy, and smaller pieces would only add to that. For the same reason it takes the median, not the
@@ -84,7 +86,12 @@ class Tempo:
         if quickest > self._quickest + max(LEAST_WORK_SECONDS, self._share * self._quickest):
             self._size = max(min(LEAST_PIECE, self._most), self._size * SHRINKS)
         elif keys >= int(self._size):
-            self._size = min(self._most, self._size * GROWS + 1)
+            self._size = min(self._most_now, self._size * GROWS + 1)
+
+    @property
+    def _most_now(self) -> int:
+        far = self._share * self._quickest > LEAST_WORK_SECONDS
+        return self._most if far else min(NEAR_PIECE, self._most)
 
     @property
     def rest(self) -> float:

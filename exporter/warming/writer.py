@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from exporter.warming.progress import Progress
     from exporter.warming.sources import Source
 
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.25
 """How old what is known of the servers' state may be: each look is an INFO, and INFO delays others, too."""
 ROOM_SHARE = 0.25
 """What may be written before the next look, of the memory that was left at the last one: however fast we are."""
 KEY_BYTES = 128
 """What a key takes beside its name and value: its entries among keys and lives, and the allocator's rounding up."""
-PING_SECONDS = 0.02
+PING_SECONDS = 0.05
 SHORT_SECONDS = 0.001
 """Waits that are shorter come later: sleeping takes longer than that."""
 PIECE_BYTES = 32_768

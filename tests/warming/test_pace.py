@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.warming.pace import LEAST_PIECE, LONGEST_REST, Tempo
+from exporter.warming.pace import LEAST_PIECE, LONGEST_REST, NEAR_PIECE, Tempo
 
 
 def after(tempo: Tempo, idle: float, per_key: float, exchanges: int = 400) -> int:
@@ -15,11 +15,16 @@ def after(tempo: Tempo, idle: float, per_key: float, exchanges: int = 400) -> in
     return tempo.size
 
 
-@pytest.mark.parametrize(("idle", "expected"), [(0.000_080, 25), (0.000_500, 83), (0.005, 100)])
+@pytest.mark.parametrize(("idle", "expected"), [(0.000_080, NEAR_PIECE), (0.001, 100), (0.002, 200), (0.050, 300)])
 def test_a_piece_delays_others_by_a_share_of_a_round_trip(idle: float, expected: int) -> None:
-    """With 3 us a key, a piece takes about half a round trip or 75 us, and never more than a batch."""
-    size = after(Tempo(100), idle, 0.000_003)
+    """With 3 us a key, a piece takes about a third of a round trip, a dozen keys if that is short, at most a batch."""
+    size = after(Tempo(300), idle, 0.000_003)
     assert 0.7 * expected <= size <= 1.1 * expected + 1
+
+
+def test_what_is_large_goes_in_smaller_pieces_to_a_near_server_too() -> None:
+    """A dozen of what takes 20 us each would be too much."""
+    assert after(Tempo(100), 0.000_080, 0.000_020) == LEAST_PIECE
 
 
 def test_pieces_shrink_at_once_and_never_to_nothing() -> None:

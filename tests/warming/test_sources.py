@@ -16,6 +16,7 @@ from exporter.warming.items import Copy, Fault, SourceError
 from exporter.warming.sources.file import FileSource
 from exporter.warming.sources.function import FunctionSource
 from exporter.warming.sources.saved import SavedSource
+from exporter.warming.sources.sql import fetched
 from tests.warming.jobs import job_of
 
 if TYPE_CHECKING:
@@ -140,22 +141,44 @@ def test_a_hanging_source_does_not_hang_the_run() -> None:
     release.set()
 
 
-def test_no_more_is_read_than_one_batch_ahead() -> None:
-    """Whoever takes over after a crash has to read little again: what was read ahead is bounded."""
-    read: list[int] = []
+def test_nothing_is_read_while_a_batch_is_written() -> None:
+    """A run needs one core, not two; and whoever takes over after a crash has to read little again."""
+    writing = threading.Event()
+    read: list[bool] = []
 
     def counted() -> Iterator[Any]:
         for n in range(1000):
-            read.append(n)
+            read.append(writing.is_set())
             yield {"id": n}
 
     feed = Feed(counted, 10, 5.0, threading.Event())
-    batches = feed.batches()
-    next(batches)
-    next(batches)
-    deadline = time.monotonic() + 5
-    while len(read) < 30 and time.monotonic() < deadline:
-        time.sleep(0.001)
+    for _ in feed.batches():
+        writing.set()
+        time.sleep(0.0001)
+        writing.clear()
 
-    assert len(read) == 30
+    assert read == [False] * 1000
     feed.end(function_source("numbers"))
+
+
+@pytest.mark.parametrize(
+    ("batch", "seconds", "asked"), [(200, 0.0004, {50}), (200, 0.025, {50, 200}), (10, 0.0004, {10}), (10, 0.025, {10})]
+)
+def test_a_near_database_is_asked_for_little_at_once_and_a_far_one_for_much(
+    batch: int, seconds: float, asked: set[int]
+) -> None:
+    """Others on its machine wait for little, and there are few journeys to a far one; nothing is lost on the way."""
+    now = 0.0
+    left = list(range(1001))
+    sizes = []
+
+    def fetch(most: int) -> list[int]:
+        nonlocal now
+        now += seconds
+        sizes.append(most)
+        rows, left[:] = left[:most], left[most:]
+        return rows
+
+    assert list(fetched(fetch, batch, lambda: now)) == list(range(1001))
+    assert set(sizes) == asked
+    assert sizes[-1] == max(asked)

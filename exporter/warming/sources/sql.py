@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -15,11 +16,16 @@ from exporter.warming.sources.sql_errors import source_error
 from exporter.warming.sources.sql_sessions import Sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from exporter.config.warming import WarmingJob
 
+Row = TypeVar("Row")
 EVERYTHING = 2**31 - 1
+FEW_ROWS = 50
+"""What a database that is near is asked for at once: it works that off in one go, on a core that others may need."""
+FAR_SECONDS = 0.002
+"""A database that takes longer to answer to that is far away, or slow, and is asked for a whole batch at once."""
 
 
 class SqlSource:
@@ -31,7 +37,7 @@ class SqlSource:
     def __init__(self, job: WarmingJob) -> None:
         assert job.source.url is not None
         assert job.source.query is not None
-        self._rows_at_once = job.batch
+        self._batch = job.batch
         self._sessions = Sessions(job)
         self._query = Query.parse(job.source.query)
         self._policy = Policy.of(job)
@@ -99,9 +105,8 @@ class SqlSource:
                 try:
                     result = connection.execute(statement, parameters)
                     columns = self._columns(result)
-                    for rows in result.partitions(self._rows_at_once):
-                        for row in rows:
-                            yield dict(zip(columns, row, strict=True))
+                    for row in fetched(result.fetchmany, self._batch):
+                        yield dict(zip(columns, row, strict=True))
                     finished = True
                 finally:
                     if not finished:
@@ -138,6 +143,18 @@ class SqlSource:
             if name not in columns:
                 raise SourceError(SourceReason.FIELD, f"the query has no column {name}")
         return columns
+
+
+def fetched(
+    fetch: Callable[[int], Sequence[Row]], batch: int, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Row]:
+    """Everything that `fetch` gives when it is asked for so many rows again and again: a few of them, or a batch."""
+    few = at_once = min(FEW_ROWS, batch)
+    began = clock()
+    while rows := fetch(at_once):
+        at_once = batch if clock() - began > FAR_SECONDS else few
+        yield from rows
+        began = clock()
 
 
 def _in_our_words(error: Exception) -> SourceError:

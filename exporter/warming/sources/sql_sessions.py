@@ -40,7 +40,6 @@ class Sessions:
     def __init__(self, job: WarmingJob) -> None:
         self._settings = job.source
         self._run_seconds = job.timeout
-        self._rows_at_once = job.batch
         self._engine: sa.Engine | None = None
         self._kept: sa.Connection | None = None
         self._kept_since = 0.0
@@ -54,9 +53,9 @@ class Sessions:
         return self._engine.dialect
 
     def streaming(self) -> sa.Connection:
-        """A new session whose results come a batch at a time."""
+        """A new session whose results come as they are fetched."""
         # The options come last: the statements before are none that a cursor on the server's side could run.
-        return self._opened().execution_options(stream_results=True, max_row_buffer=self._rows_at_once)
+        return self._opened().execution_options(stream_results=True)
 
     def asking(self) -> tuple[sa.Connection, bool]:
         """A session without transactions for short questions, and whether it was used before."""
