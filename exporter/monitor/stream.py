@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from exporter.monitor.own import Own
     from exporter.snapshot import Node
 
-NAP_SECONDS = 0.002
+NAP_SECONDS = 0.004
 """How long a leased stream may gather before it is read: what was written in vain is visible for so long, and more."""
 ROOM_SHARE = 0.85
 """The share of the budgets that others' commands and those of a leaseholder together may use."""

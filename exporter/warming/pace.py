@@ -54,13 +54,14 @@ class Tempo:
     quickest, to say that a server has become slow.
     """
 
-    def __init__(self, most: int, share: float = WORK_SHARE) -> None:
+    def __init__(self, most: int, least: int = LEAST_PIECE, share: float = WORK_SHARE) -> None:
         self._most = most
+        self._least = min(least, most)
         self._share = share
         self._size = float(min(FIRST_PIECE, most))
         self._idle: float | None = None
         self._quickest = float("inf")
-        self._least = float("inf")
+        self._calm = float("inf")
         self._lately: deque[float] = deque(maxlen=EXCHANGES)
         self._took: list[float] = []
 
@@ -74,7 +75,7 @@ class Tempo:
         self._lately.append(seconds)
         self._idle = median(self._lately)
         self._quickest = min(self._lately)
-        self._least = min(self._idle, self._least * LEAST_GROWS)
+        self._calm = min(self._idle, self._calm * LEAST_GROWS)
 
     def took(self, keys: int, seconds: float) -> None:
         """How long the server took to answer to so many keys."""
@@ -84,7 +85,7 @@ class Tempo:
         quickest = min(self._took)
         self._took.clear()
         if quickest > self._quickest + max(LEAST_WORK_SECONDS, self._share * self._quickest):
-            self._size = max(min(LEAST_PIECE, self._most), self._size * SHRINKS)
+            self._size = max(self._least, self._size * SHRINKS)
         elif keys >= int(self._size):
             self._size = min(self._most_now, self._size * GROWS + 1)
 
@@ -96,7 +97,7 @@ class Tempo:
     @property
     def rest(self) -> float:
         """Seconds to leave the server to others before the next piece: none unless it has become slow to answer."""
-        if self._idle is None or self._idle < max(SLOW_FACTOR * self._least, self._least + SLOW_SECONDS):
+        if self._idle is None or self._idle < max(SLOW_FACTOR * self._calm, self._calm + SLOW_SECONDS):
             return 0.0
         return min(LONGEST_REST, self._idle)
 

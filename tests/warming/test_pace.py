@@ -25,6 +25,7 @@ def test_a_piece_delays_others_by_a_share_of_a_round_trip(idle: float, expected:
 def test_what_is_large_goes_in_smaller_pieces_to_a_near_server_too() -> None:
     """A dozen of what takes 20 us each would be too much."""
     assert after(Tempo(100), 0.000_080, 0.000_020) == LEAST_PIECE
+    assert after(Tempo(100, least=1), 0.000_080, 0.000_040, 401) <= 2
 
 
 def test_pieces_shrink_at_once_and_never_to_nothing() -> None:
