@@ -3,9 +3,9 @@
 In: nothing; `--short` for the small form, `--draw` to write the figure into docs/figures. Out: one line of JSON.
 `bulk_*`: keys a second from PostgreSQL into an empty Redis, the whole run included (connecting, the query, the lease).
 `validation_*`: milliseconds of a session lookup through a cache-aside client whose database is 25 ms away (a delaying
-TCP proxy), cold and warm. `reader_*`: the 99th percentile of single GETs alone, beside a run at full speed into another
-server (what sharing the cores costs), beside one into the same server, and beside a fenced one.
-`reader_queue_p99_ratio` is the third over the second: what is left is the server's queue.
+TCP proxy), cold and warm. `reader_*`: the 99th percentile of single GETs alone, beside runs without a limit, at the
+default `rate_limit`, into another server (what sharing the cores costs), and behind a fence; how many times that is the
+one alone; and how many keys a second these runs wrote.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +44,9 @@ if TYPE_CHECKING:
     from exporter.config import Config
 
 DELAY_SECONDS = 0.025
-ROUNDS = 3
-FENCED_KEYS = 20_000
+ROUNDS = 8
+FENCED_PART = 4
+NO_LIMIT = "1000000/s"
 READER = """
 import json, select, sys, time, redis
 cache = redis.Redis(port=int(sys.argv[1]))
@@ -65,7 +67,7 @@ warming:
       source: {{type: sql, url: "{database}", query: "select id, user_name, token from sessions order by seen desc"}}
       key: "session:{{id}}"
       policy: {policy}
-      rate_limit: 1000000/s
+      rate_limit: {rate_limit}
       bytes_per_second: 1GiB
 """
 
@@ -75,28 +77,33 @@ def main() -> None:
     large = 20_000 if short else 100_000
     with Database("postgresql") as database, Server("redis-7.0") as server:
         database.sessions(large)
-        small = min((run(server, database, 1000) for _ in range(5)), key=lambda report: report.seconds)
-        whole = run(server, database, large)
+        small = min((into_an_empty_one(server, database, 1000) for _ in range(5)), key=lambda report: report.seconds)
+        whole = into_an_empty_one(server, database, large)
         figures: dict[str, Any] = {
             "bulk_1000_seconds": round(small.seconds, 3),
             "bulk_keys": large,
             "bulk_keys_per_second": round(large / whole.seconds),
         }
         figures |= validation(server, database, 40 if short else 200)
-        figures |= reader(server, database, 20_000)
+        figures |= reader(server, database, 20_000, 2 if short else ROUNDS)
     if "--draw" in sys.argv:
-        names = {"alone": "alone", "other_server": "beside a run into another server",
-                 "beside": "beside a run into the same server", "fenced": "beside a fenced run"}  # fmt: skip
+        names = {"alone": "alone", "beside": "beside a run without a limit", "default": "beside a run at 20,000 keys/s",
+                 "other_server": "beside a run into another server", "fenced": "beside a fenced run"}  # fmt: skip
         title = "A reader's 99th percentile on two cores that it shares with the run and the database"
         values = {name: figures[f"reader_{key}_p99_us"] for key, name in names.items()}
         drawing.save("warming-reader", drawing.bars(title, values, " \N{MICRO SIGN}s"))
     print(json.dumps({"benchmark": "warming", **figures}))
 
 
-def run(server: Server, database: Database, limit: int) -> Report:
-    """Warm an empty server once."""
+def into_an_empty_one(server: Server, database: Database, limit: int) -> Report:
+    """Empty a server and warm it."""
     server.client().flushall()
-    config = config_of(server, database)
+    return run(server, database, limit)
+
+
+def run(server: Server, database: Database, limit: int, rate_limit: str = NO_LIMIT) -> Report:
+    """Warm an empty server once, without a limit unless one is given."""
+    config = config_of(server, database, rate_limit=rate_limit)
     job = config.warming.jobs[0]
     runner = Runner(job, goal_of(config, job), topology_of(target_of(config, job)), threading.Event())
     report = as_the_program_does(runner, limit)
@@ -121,7 +128,7 @@ def validation(server: Server, database: Database, lookups: int) -> dict[str, fl
             validate(0)
             cache.flushall()
             cold = [validate(number) for number in range(lookups)]
-            run(server, database, max(lookups, 1000))
+            into_an_empty_one(server, database, max(lookups, 1000))
             newest = int(connection.execute("select max(id) from sessions").fetchone()[0])  # type: ignore[index]
             warm = [validate(newest - number) for number in range(lookups)]
     figures = {f"validation_cold_p{p}_ms": quantile(cold, p) for p in (50, 95)}
@@ -129,38 +136,45 @@ def validation(server: Server, database: Database, lookups: int) -> dict[str, fl
     return figures | {"validation_speedup_p50": round(quantile(cold, 50) / quantile(warm, 50), 1)}
 
 
-def reader(server: Server, database: Database, keys: int) -> dict[str, float]:
-    """The 99th percentile of GETs (microseconds) by a process of its own: alone, and beside runs at full speed.
+def reader(server: Server, database: Database, keys: int, rounds: int) -> dict[str, float]:
+    """The 99th percentile of GETs (microseconds) by a process of its own: alone, and beside runs of several kinds.
 
     Beside a run into another server it shares the cores with it and nothing else: what that costs is not the server's
     doing. Rounds are mixed, since a machine is not the same from one second to the next.
     """
-    found: dict[str, list[float]] = {"alone": [], "other_server": [], "beside": []}
+    few = keys // FENCED_PART
+    latencies: dict[str, list[float]] = {"alone": []}
+    speeds: dict[str, list[float]] = {}
     with Server("redis-7.0") as other:
-        for _ in range(ROUNDS):
-            server.client().flushall()
-            found["alone"] += measured(server.port, lambda: time.sleep(2))
-            found["other_server"] += measured(server.port, lambda: run(other, database, keys))
-            found["beside"] += measured(server.port, lambda: run(server, database, keys))
-    server.client().flushall()
-    found["fenced"] = measured(server.port, lambda: fenced(server, database, min(keys, FENCED_KEYS)))
-    figures = {f"reader_{name}_p99_us": quantile(values, 99) for name, values in found.items()}
-    ratios = {
-        f"reader_{name}_p99_ratio": quantile(values, 99) / quantile(found["alone"], 99)
-        for name, values in found.items()
+        runs: dict[str, Callable[[], Report]] = {
+            "beside": partial(run, server, database, keys),
+            "default": partial(run, server, database, keys, "20000/s"),
+            "other_server": partial(run, other, database, keys),
+            "fenced": partial(fenced, server, database, few),
+        }
+        for _ in range(rounds):
+            latencies["alone"] += measured(server.port, lambda: time.sleep(1.0))
+            for name, work in runs.items():
+                server.client().flushall()
+                other.client().flushall()
+                reports: list[Report] = []
+                latencies.setdefault(name, []).extend(measured(server.port, partial(_into, reports, work)))
+                speeds.setdefault(name, []).append(reports[0].keys["written"] / reports[0].seconds)
+    alone = quantile(latencies["alone"], 99)
+    return {
+        **{f"reader_{name}_p99_us": quantile(values, 99) for name, values in latencies.items()},
+        **{f"reader_{name}_p99_ratio": round(quantile(latencies[name], 99) / alone, 2) for name in runs},
+        **{f"reader_{name}_keys_per_second": round(statistics.harmonic_mean(speeds[name])) for name in runs},
     }
-    del ratios["reader_alone_p99_ratio"]
-    queue = quantile(found["beside"], 99) / quantile(found["other_server"], 99)
-    return (
-        figures
-        | {name: round(value, 2) for name, value in ratios.items()}
-        | {"reader_queue_p99_ratio": round(queue, 2)}
-    )
+
+
+def _into(reports: list[Report], work: Callable[[], Report]) -> None:
+    reports.append(work())
 
 
 def fenced(server: Server, database: Database, limit: int) -> Report:
     """The same job behind a fence, with the stream watched as `warm` does it."""
-    config = config_of(server, database, "fenced")
+    config = config_of(server, database, policy="fenced")
     [job] = config.warming.jobs
     with surroundings(config, job) as (topology, streams):
         runner = Runner(job, goal_of(config, job), topology, threading.Event(), streams=streams)
@@ -175,11 +189,12 @@ def as_the_program_does(runner: Runner, limit: int) -> Report:
     return report
 
 
-def config_of(server: Server, database: Database, policy: str = "nx") -> Config:
-    """The configuration of the job."""
+@cache
+def config_of(server: Server, database: Database, policy: str = "nx", rate_limit: str = NO_LIMIT) -> Config:
+    """The configuration of the job; made once, since that takes a core for as long as some thousand keys do."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "config.yaml"
-        path.write_text(JOB.format(redis=server.url, database=database.url, policy=policy))
+        path.write_text(JOB.format(redis=server.url, database=database.url, policy=policy, rate_limit=rate_limit))
         return load(path, environ={})
 
 

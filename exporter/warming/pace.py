@@ -46,19 +46,19 @@ class Tempo:
 
     A server works off what comes at once before it turns to anybody else, so a pipeline delays whoever comes behind it
     by its whole length. In: how long the server took to answer, and how long it takes without any work, asked now and
-    then on the same connection. Out: the number of keys whose work takes about `share` of that. Where that is less than
-    can be told from chance, as beside a server on the same machine, it is a number of keys that takes about as long.
+    then on the same connection. Out: the number of keys whose work takes about `share` of that, but at most `near` where
+    that is less than can be told from chance, as it is beside a server on the same machine.
 
     Only the quickest of a few exchanges tells what a piece costs: the others waited for other clients, or for a core of
     a machine that is busy, and smaller pieces would only add to that. For the same reason it takes the median, not the
     quickest, to say that a server has become slow.
     """
 
-    def __init__(self, most: int, least: int = LEAST_PIECE, share: float = WORK_SHARE) -> None:
+    def __init__(self, most: int, near: int = NEAR_PIECE, share: float = WORK_SHARE) -> None:
         self._most = most
-        self._least = min(least, most)
+        self._near = min(near, most)
         self._share = share
-        self._size = float(min(FIRST_PIECE, most))
+        self._size = float(min(FIRST_PIECE, self._near))
         self._idle: float | None = None
         self._quickest = float("inf")
         self._calm = float("inf")
@@ -68,7 +68,7 @@ class Tempo:
     @property
     def size(self) -> int:
         """How many keys to send at once."""
-        return max(1, int(self._size))
+        return max(1, min(int(self._size), self._limit))
 
     def idle(self, seconds: float) -> None:
         """How long the server took to answer when there was nothing to do."""
@@ -85,14 +85,13 @@ class Tempo:
         quickest = min(self._took)
         self._took.clear()
         if quickest > self._quickest + max(LEAST_WORK_SECONDS, self._share * self._quickest):
-            self._size = max(self._least, self._size * SHRINKS)
+            self._size = max(min(LEAST_PIECE, self._near), self._size * SHRINKS)
         elif keys >= int(self._size):
-            self._size = min(self._most_now, self._size * GROWS + 1)
+            self._size = min(self._limit, self._size * GROWS + 1)
 
     @property
-    def _most_now(self) -> int:
-        far = self._share * self._quickest > LEAST_WORK_SECONDS
-        return self._most if far else min(NEAR_PIECE, self._most)
+    def _limit(self) -> int:
+        return self._most if self._share * self._quickest > LEAST_WORK_SECONDS else self._near
 
     @property
     def rest(self) -> float:

@@ -13,7 +13,7 @@ from exporter import tracing
 from exporter.warming import guards, writes
 from exporter.warming.fence import StreamLost
 from exporter.warming.items import Ended, Fault, Item, Reason, Result
-from exporter.warming.pace import LEAST_PIECE, Bucket, Tempo
+from exporter.warming.pace import NEAR_PIECE, Bucket, Tempo
 
 if TYPE_CHECKING:
     import threading
@@ -57,8 +57,8 @@ class Writer:
         self._until = now + job.timeout
         self._keys_bucket = Bucket(job.rate_limit, now)
         self._bytes_bucket = Bucket(job.bytes_per_second, now)
-        # Behind a fence the server prints every byte as well, which takes longer than writing it.
-        self._tempo = Tempo(job.batch, 1 if job.policy == "fenced" else LEAST_PIECE)
+        # Behind a fence the server prints every byte as well, which takes it longer than the rest together.
+        self._tempo = Tempo(job.batch, 1 if job.policy == "fenced" else NEAR_PIECE)
         self._looked = self._pinged = float("-inf")
         self._unseen_bytes = 0
         self._before: dict[str, guards.Vitals] = {}

@@ -22,10 +22,19 @@ def test_a_piece_delays_others_by_a_share_of_a_round_trip(idle: float, expected:
     assert 0.7 * expected <= size <= 1.1 * expected + 1
 
 
+def test_a_server_that_comes_near_gets_small_pieces_at_once() -> None:
+    """A failover may bring the primary from afar to this machine."""
+    tempo = Tempo(300)
+    assert after(tempo, 0.050, 0.000_003) == 300
+    tempo.idle(0.000_080)
+    assert tempo.size == NEAR_PIECE
+
+
 def test_what_is_large_goes_in_smaller_pieces_to_a_near_server_too() -> None:
     """A dozen of what takes 20 us each would be too much."""
     assert after(Tempo(100), 0.000_080, 0.000_020) == LEAST_PIECE
-    assert after(Tempo(100, least=1), 0.000_080, 0.000_040, 401) <= 2
+    assert after(Tempo(100, near=1), 0.000_080, 0.000_003) == 1
+    assert after(Tempo(100, near=1), 0.002, 0.000_003) == 100
 
 
 def test_pieces_shrink_at_once_and_never_to_nothing() -> None:
