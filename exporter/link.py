@@ -25,7 +25,7 @@ from exporter.tls import tls_fault
 from exporter.tls.connection import TlsConnection, look
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from exporter.config import Endpoint, Target
     from exporter.snapshot import Node
@@ -224,11 +224,14 @@ class Link:
             NodeError: anything else; the link is closed.
 
         """
-        return next(self._exchange([command], timeout, raising=True))
+        [reply] = self._exchange([command], timeout)
+        if isinstance(reply, redis.ResponseError):
+            raise reply
+        return reply
 
     def pipeline(self, commands: Sequence[Sequence[str | bytes | int]], timeout: float | None = None) -> list[Any]:
         """Send several commands at once; an error reply stands in the list as a `redis.ResponseError`."""
-        return list(self._exchange(commands, timeout, raising=False))
+        return self._exchange(commands, timeout)
 
     def receive(self, timeout: float) -> Any:
         """One message that comes by itself (a subscription's), or None when none came in time. Raises NodeError."""
@@ -272,32 +275,27 @@ class Link:
         """The wire form of commands, for writing to `socket`."""
         return b"".join(pack_command(tuple(command)) for command in commands)  # type: ignore[arg-type]
 
-    def _exchange(
-        self, commands: Sequence[Sequence[str | bytes | int]], timeout: float | None, *, raising: bool
-    ) -> Iterator[Any]:
+    def _exchange(self, commands: Sequence[Sequence[str | bytes | int]], timeout: float | None) -> list[Any]:
         timeout = self._timeout if timeout is None else timeout
         self.open()
-        act = str(commands[0][0])
         try:
             self.socket.settimeout(timeout)
             packed = self.pack(*commands)
             began = time.perf_counter()
             self.socket.sendall(packed)
-            for number in range(len(commands)):
-                reply = self._reply(timeout)
-                if not number:
-                    self.waited = time.perf_counter() - began
-                    self._own.answered(len(commands))
-                if isinstance(reply, redis.exceptions.MovedError):
-                    self._own.moved()
-                if raising and isinstance(reply, redis.ResponseError):
-                    raise reply
-                yield reply
-        except redis.ResponseError:
-            raise
+            replies = [self._reply(timeout)]
+            self.waited = time.perf_counter() - began
+            self._own.answered(len(commands))
+            # The others have come with it, mostly: redis-py's precautions around each would take longer than all else.
+            read = self._connection._parser.read_response
+            replies += [read(disable_decoding=True) for _ in range(len(commands) - 1)]
         except (redis.RedisError, OSError) as error:
             self.close()
-            raise self._failed(act, error) from None
+            raise self._failed(str(commands[0][0]), error) from None
+        for reply in replies:
+            if isinstance(reply, redis.exceptions.MovedError):
+                self._own.moved()
+        return replies
 
     def _reply(self, timeout: float) -> Any:
         """The next reply; an error reply is a value."""

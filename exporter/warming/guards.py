@@ -24,6 +24,7 @@ class Vitals:
     evicted: int
     hits: int
     misses: int
+    commands: int
     cluster: bool
 
     @classmethod
@@ -45,6 +46,7 @@ class Vitals:
             evicted=number("evicted_keys"),
             hits=number("keyspace_hits"),
             misses=number("keyspace_misses"),
+            commands=number("total_commands_processed"),
             cluster=number("cluster_enabled") != 0,
         )
 

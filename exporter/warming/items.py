@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from exporter.errors import ExporterError
 
@@ -137,8 +137,7 @@ class Copy:
     elements: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One key as it will be written.
 
     `kind` is `string` (one element), `dump` (one element), or the type of a collection with its elements in the order

@@ -11,9 +11,10 @@ LONGEST_BACKOFF = 300.0
 OPENS_AFTER = 3
 FIRST_PIECE = 8
 LEAST_PIECE = 4
-NEAR_PIECE = 12
+NEAR_PIECE = 8
 WORK_SHARE = 0.3
 LEAST_WORK_SECONDS = 50e-6
+ALONE_WORK_SECONDS = 300e-6
 EXCHANGES = 5
 LEAST_GROWS = 1.02
 SHRINKS = 0.75
@@ -46,8 +47,8 @@ class Tempo:
 
     A server works off what comes at once before it turns to anybody else, so a pipeline delays whoever comes behind it
     by its whole length. In: how long the server took to answer, and how long it takes without any work, asked now and
-    then on the same connection. Out: the number of keys whose work takes about `share` of that, but at most `near` where
-    that is less than can be told from chance, as it is beside a server on the same machine.
+    then on the same connection. Out: the number of keys whose work takes about `share` of that. Where that is less than
+    can be told from chance, as beside a server on the same machine, it is at most `near`, unless nobody else is there.
 
     Only the quickest of a few exchanges tells what a piece costs: the others waited for other clients, or for a core of
     a machine that is busy, and smaller pieces would only add to that. For the same reason it takes the median, not the
@@ -64,6 +65,8 @@ class Tempo:
         self._calm = float("inf")
         self._lately: deque[float] = deque(maxlen=EXCHANGES)
         self._took: list[float] = []
+        self.alone = False
+        """Whether nobody else uses the server."""
 
     @property
     def size(self) -> int:
@@ -84,14 +87,15 @@ class Tempo:
             return
         quickest = min(self._took)
         self._took.clear()
-        if quickest > self._quickest + max(LEAST_WORK_SECONDS, self._share * self._quickest):
+        least = ALONE_WORK_SECONDS if self.alone else LEAST_WORK_SECONDS
+        if quickest > self._quickest + max(least, self._share * self._quickest):
             self._size = max(min(LEAST_PIECE, self._near), self._size * SHRINKS)
         elif keys >= int(self._size):
             self._size = min(self._limit, self._size * GROWS + 1)
 
     @property
     def _limit(self) -> int:
-        return self._most if self._share * self._quickest > LEAST_WORK_SECONDS else self._near
+        return self._most if self.alone or self._share * self._quickest > LEAST_WORK_SECONDS else self._near
 
     @property
     def rest(self) -> float:

@@ -6,6 +6,8 @@ In: a topology. Out: links to write on. A standalone server and a Sentinel group
 from __future__ import annotations
 
 import re
+import time
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -49,6 +51,9 @@ class Placement:
         self._slots: list[tuple[int, int, str]] = []
         self._questions: dict[str, Command] = {}
         self.vitals: dict[str, Vitals] = {}
+        self._seen: dict[str, tuple[float, int]] = {}
+        self.others = inf
+        """Commands a second of everybody else, at the primary with most of them; infinite while that is not known."""
         self.waited = 0.0
         """Seconds until the slowest primary began to answer to the last `send`."""
 
@@ -77,6 +82,7 @@ class Placement:
                         link.call("SELECT", self._db)
                     self._links[node.addr], self.vitals[node.addr] = link, vitals
                     self._questions[node.addr] = VITALS if _takes_sections(said) else ("INFO",)
+                    self._see(node.addr, vitals)
                     continue
                 if vitals.loading:
                     fault = NodeError(node.addr, "warm", DownReason.LOADING, "the server is loading its data set")
@@ -122,9 +128,14 @@ class Placement:
         return replies
 
     def look(self) -> None:
-        """See how all primaries are. Raises NodeError."""
+        """See how all primaries are, and what else they have to do. Raises NodeError."""
+        others = []
         for addr in self._links:
+            since, before = self._seen[addr]
             self.vitals[addr] = Vitals.parse(self.exchange(addr, [self._questions[addr]])[0])
+            now, theirs = self._see(addr, self.vitals[addr])
+            others.append((theirs - before) / (now - since))
+        self.others = max(others)
 
     def ping(self) -> float:
         """How long it takes when nothing is to be done (seconds, the slowest primary). Raises NodeError."""
@@ -169,6 +180,11 @@ class Placement:
             if first <= slot <= last:
                 return addr
         raise NodeError(self._target, "warm", DownReason.UNREACHABLE, "there is no primary for a key")
+
+    def _see(self, addr: str, vitals: Vitals) -> tuple[float, int]:
+        """Note when a primary had worked off how many commands of others (from some number on)."""
+        seen = self._seen[addr] = time.monotonic(), vitals.commands - self.own(addr).commands
+        return seen
 
     def _read_slots(self) -> list[tuple[int, int, str]]:
         """Which primary has which slots, as the first one says."""

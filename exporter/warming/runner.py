@@ -241,22 +241,22 @@ class _Run:
     def _items(self, batch: Sequence[Found]) -> list[Item]:
         """The keys of a batch that will be written; why the others will not is counted."""
         items: list[Item] = []
+        seen, make, whole = self._seen, self._policy.item, self._request.shard[1] == 1
         for found in batch:
-            item = found if isinstance(found, Fault) else self._policy.item(found)
-            if isinstance(item, Item):
+            item = found if isinstance(found, Fault) else make(found)
+            if not isinstance(item, Fault):
                 mark = hash(item.key)
-                if mark in self._seen:
+                if mark in seen:
                     item = Fault.DUPLICATE
-                elif not self._in_shard(item.key):
+                elif not whole and not self._in_shard(item.key):
                     item = Fault.SHARD
                 elif item.kind not in writes.KINDS:
                     item = Fault.TYPE
                 else:
-                    self._seen.add(mark)
-            if isinstance(item, Fault):
-                self._progress.fault(item)
-            else:
-                items.append(item)
+                    seen.add(mark)
+                    items.append(item)
+                    continue
+            self._progress.fault(item)
         return items
 
     def _in_shard(self, key: bytes) -> bool:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.25
 """How old what is known of the servers' state may be: each look is an INFO, and INFO delays others, too."""
+OTHERS_PER_SECOND = 50
+"""Commands of others; fewer are probes, replicas and our own sampler, and nobody who waits."""
 ROOM_SHARE = 0.25
 """What may be written before the next look, of the memory that was left at the last one: however fast we are."""
 KEY_BYTES = 128
@@ -234,6 +236,7 @@ class Writer:
         if now - self._looked >= LOOK_SECONDS or self._unseen_bytes > ROOM_SHARE * room:
             self._placement.look()
             self._looked, self._unseen_bytes = now, 0
+            self._tempo.alone = self._placement.others < OTHERS_PER_SECOND
         for addr, vitals in self._placement.vitals.items():
             reason = guards.refusal(vitals, self._before[addr], self._job)
             if reason is not None:

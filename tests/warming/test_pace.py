@@ -22,6 +22,15 @@ def test_a_piece_delays_others_by_a_share_of_a_round_trip(idle: float, expected:
     assert 0.7 * expected <= size <= 1.1 * expected + 1
 
 
+def test_where_nobody_else_is_there_nobody_has_to_wait() -> None:
+    """Large pieces make a run faster; with the first who comes they are small again."""
+    tempo = Tempo(100)
+    tempo.alone = True
+    assert after(tempo, 0.000_080, 0.000_003) >= 5 * NEAR_PIECE
+    tempo.alone = False
+    assert tempo.size == NEAR_PIECE
+
+
 def test_a_server_that_comes_near_gets_small_pieces_at_once() -> None:
     """A failover may bring the primary from afar to this machine."""
     tempo = Tempo(300)
