@@ -10,7 +10,8 @@ import sys
 import threading
 from contextlib import suppress
 
-NICE = 19
+NICE = 15
+"""A thirtieth of a core that somebody else never leaves: a run takes long there, but not for ever."""
 SLICE_NS = 100_000_000
 """The longest slice there is: whoever asks for shorter ones (all others do) takes the core at once when it wakes up."""
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}  # asm/unistd.h; few C libraries have a function for it
@@ -22,7 +23,7 @@ def give_way() -> None:
 
     A low weight is not enough. A thread that slept while others ran may still take the core of somebody who needs it
     now, and keeps it until its slice ends. A batch thread takes none when it wakes up, and loses its own to whoever
-    wakes up with a shorter slice (since Linux 6.12). Weight is left, so that a busy machine does not stop it for good.
+    wakes up with a shorter slice (since Linux 6.12). SCHED_IDLE would leave no weight to go on with on a busy machine.
     """
     if sys.platform != "linux":  # elsewhere it would be the whole process
         return

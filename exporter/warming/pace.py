@@ -11,7 +11,8 @@ LONGEST_BACKOFF = 300.0
 OPENS_AFTER = 3
 FIRST_PIECE = 8
 LEAST_PIECE = 4
-NEAR_PIECE = 8
+NEAR_PIECE = 5
+ALONE_PIECE = 32
 WORK_SHARE = 0.3
 LEAST_WORK_SECONDS = 50e-6
 ALONE_WORK_SECONDS = 300e-6
@@ -48,7 +49,7 @@ class Tempo:
     A server works off what comes at once before it turns to anybody else, so a pipeline delays whoever comes behind it
     by its whole length. In: how long the server took to answer, and how long it takes without any work, asked now and
     then on the same connection. Out: the number of keys whose work takes about `share` of that. Where that is less than
-    can be told from chance, as beside a server on the same machine, it is at most `near`, unless nobody else is there.
+    can be told from chance, as beside a server on the same machine, it is at most `near`, or more if nobody waits.
 
     Only the quickest of a few exchanges tells what a piece costs: the others waited for other clients, or for a core of
     a machine that is busy, and smaller pieces would only add to that. For the same reason it takes the median, not the
@@ -95,7 +96,9 @@ class Tempo:
 
     @property
     def _limit(self) -> int:
-        return self._most if self.alone or self._share * self._quickest > LEAST_WORK_SECONDS else self._near
+        if self._share * self._quickest > LEAST_WORK_SECONDS:
+            return self._most
+        return min(ALONE_PIECE, self._most) if self.alone else self._near
 
     @property
     def rest(self) -> float:

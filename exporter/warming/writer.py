@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.25
 """How old what is known of the servers' state may be: each look is an INFO, and INFO delays others, too."""
-OTHERS_PER_SECOND = 50
-"""Commands of others; fewer are probes, replicas and our own sampler, and nobody who waits."""
+OTHERS_PER_SECOND = 10
+"""Commands of others; fewer are health checks, Sentinels and replicas, and nobody who waits."""
 ROOM_SHARE = 0.25
 """What may be written before the next look, of the memory that was left at the last one: however fast we are."""
 KEY_BYTES = 128

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.warming.pace import LEAST_PIECE, LONGEST_REST, NEAR_PIECE, Tempo
+from exporter.warming.pace import ALONE_PIECE, LEAST_PIECE, LONGEST_REST, NEAR_PIECE, Tempo
 
 
 def after(tempo: Tempo, idle: float, per_key: float, exchanges: int = 400) -> int:
@@ -17,7 +17,7 @@ def after(tempo: Tempo, idle: float, per_key: float, exchanges: int = 400) -> in
 
 @pytest.mark.parametrize(("idle", "expected"), [(0.000_080, NEAR_PIECE), (0.001, 100), (0.002, 200), (0.050, 300)])
 def test_a_piece_delays_others_by_a_share_of_a_round_trip(idle: float, expected: int) -> None:
-    """With 3 us a key, a piece takes about a third of a round trip, a dozen keys if that is short, at most a batch."""
+    """With 3 us a key, a piece takes about a third of a round trip, is a few keys if that is short, at most a batch."""
     size = after(Tempo(300), idle, 0.000_003)
     assert 0.7 * expected <= size <= 1.1 * expected + 1
 
@@ -26,7 +26,7 @@ def test_where_nobody_else_is_there_nobody_has_to_wait() -> None:
     """Large pieces make a run faster; with the first who comes they are small again."""
     tempo = Tempo(100)
     tempo.alone = True
-    assert after(tempo, 0.000_080, 0.000_003) >= 5 * NEAR_PIECE
+    assert after(tempo, 0.000_080, 0.000_003) == ALONE_PIECE
     tempo.alone = False
     assert tempo.size == NEAR_PIECE
 
@@ -40,7 +40,7 @@ def test_a_server_that_comes_near_gets_small_pieces_at_once() -> None:
 
 
 def test_what_is_large_goes_in_smaller_pieces_to_a_near_server_too() -> None:
-    """A dozen of what takes 20 us each would be too much."""
+    """A few of what takes 20 us each would be too much."""
     assert after(Tempo(100), 0.000_080, 0.000_020) == LEAST_PIECE
     assert after(Tempo(100, near=1), 0.000_080, 0.000_003) == 1
     assert after(Tempo(100, near=1), 0.002, 0.000_003) == 100
