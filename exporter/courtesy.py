@@ -28,6 +28,8 @@ def give_way() -> None:
     if sys.platform != "linux":  # elsewhere it would be the whole process
         return
     thread = threading.get_native_id()
+    if os.sched_getscheduler(thread) == os.SCHED_IDLE:  # somebody wants it to wait for everybody
+        return
     with suppress(OSError):
         os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
     nice = max(NICE, os.getpriority(os.PRIO_PROCESS, thread))

@@ -288,8 +288,8 @@ class Link:
             self._own.answered(len(commands))
             # The others have come with it, mostly: redis-py's precautions around each would take longer than all else.
             read = self._connection._parser.read_response
-            replies += [read(disable_decoding=True) for _ in range(len(commands) - 1)]
-        except (redis.RedisError, OSError) as error:
+            replies += [read(disable_decoding=True, timeout=timeout) for _ in range(len(commands) - 1)]
+        except (redis.RedisError, OSError, ValueError) as error:  # a reply that cannot be read is a ValueError
             self.close()
             raise self._failed(str(commands[0][0]), error) from None
         for reply in replies:

@@ -8,6 +8,7 @@ import platform
 import struct
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,17 @@ def test_who_gives_way_is_a_thread_and_not_the_process() -> None:
     before = Manners.ours()
     assert while_giving_way(Manners.ours) == [Manners(os.SCHED_BATCH, max(NICE, before.nice))] * 2
     assert Manners.ours() == before
+
+
+def test_who_waits_for_everybody_is_not_made_to_wait_for_less() -> None:
+    """A program that was started as idle stays so."""
+
+    def idle() -> Manners:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        return while_giving_way(Manners.ours)[0]
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(idle).result().policy == os.SCHED_IDLE
 
 
 @pytest.mark.skipif(SCHED_GETATTR is None, reason="the number of the call is not known")

@@ -151,7 +151,8 @@ class WarmingJob(Section):
         default=1024**2, description="Larger values are skipped: one of them would block the server for all others."
     )
     batch: Annotated[int, BeforeValidator(_whole(1, 5000).read)] = Field(
-        default=100, description="How many keys are written at once; between two batches the server serves others."
+        default=100,
+        description="How many records are read, and noted as done, at once; they are written in smaller pieces.",
     )
     rate_limit: Annotated[float, BeforeValidator(quantities.Rate(1 / 60, 10_000_000).read)] = Field(
         default=20_000.0, description="How many keys a second are written at most."

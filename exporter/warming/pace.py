@@ -9,7 +9,6 @@ from statistics import median
 FIRST_BACKOFF = 5.0
 LONGEST_BACKOFF = 300.0
 OPENS_AFTER = 3
-FIRST_PIECE = 8
 LEAST_PIECE = 4
 NEAR_PIECE = 5
 ALONE_PIECE = 32
@@ -60,7 +59,7 @@ class Tempo:
         self._most = most
         self._near = min(near, most)
         self._share = share
-        self._size = float(min(FIRST_PIECE, self._near))
+        self._size = float(self._near)
         self._idle: float | None = None
         self._quickest = float("inf")
         self._calm = float("inf")
@@ -95,8 +94,13 @@ class Tempo:
             self._size = min(self._limit, self._size * GROWS + 1)
 
     @property
+    def is_near(self) -> bool:
+        """Whether the work of a piece cannot be told from chance."""
+        return self._share * self._quickest <= LEAST_WORK_SECONDS
+
+    @property
     def _limit(self) -> int:
-        if self._share * self._quickest > LEAST_WORK_SECONDS:
+        if not self.is_near:
             return self._most
         return min(ALONE_PIECE, self._most) if self.alone else self._near
 

@@ -145,9 +145,8 @@ class Runner:
                 placement.open()
             if not request.dry_run:
                 name = f"hotkey-exporter:warming:{self.job.name}:{request.shard[0]}/{request.shard[1]}"
-                lease = Lease(
-                    placement.link(placement.home), placement.own(placement.home.addr), name, self.goal.lease_seconds
-                )
+                home = placement.home(name)
+                lease = Lease(placement.link(home), placement.own(home.addr), name, self.goal.lease_seconds)
                 with tracing.span("warming.fence", writes.ON_REDIS, kind="CLIENT"):
                     held = lease.acquire()
                 if not held:

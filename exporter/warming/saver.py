@@ -71,7 +71,8 @@ class Saver:
                 ]
                 both = [(one.key, (name, one.key)) for one in small for name in ("DUMP", "PTTL")]
                 replies = placement.send(both) if both else []
-                placement.own(placement.home.addr).probed(len(replies), 0)
+                for one in small:
+                    placement.own(placement.place(one.key)).probed(2, 0)
                 found = dict(
                     zip((one.key for one in small), zip(replies[::2], replies[1::2], strict=True), strict=True)
                 )

@@ -186,8 +186,8 @@ class JobService:
         placement = Placement(self._topology, self.goal.target, 0)
         try:
             placement.open()
-            home = placement.home
             name = f"hotkey-exporter:warming:{self.job.name}:leader"
+            home = placement.home(name)
             lease = Lease(placement.link(home), placement.own(home.addr), name, self.goal.lease_seconds)
             if lease.acquire():
                 self._leading = lease

@@ -5,6 +5,7 @@ In: batches of items. Out: counts in the run's Progress; `Ended` where going on 
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 import redis
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from exporter.warming.sources import Source
 
 LOOK_SECONDS = 0.25
-"""How old what is known of the servers' state may be: each look is an INFO, and INFO delays others, too."""
+LIMITED_SECONDS = 0.05
+"""How old what is known of the servers' state may be, where their memory has a limit: INFO delays others, too."""
 OTHERS_PER_SECOND = 10
 """Commands of others; fewer are health checks, Sentinels and replicas, and nobody who waits."""
 ROOM_SHARE = 0.25
@@ -39,6 +41,10 @@ PING_SECONDS = 0.05
 SHORT_SECONDS = 0.001
 """Waits that are shorter come later: sleeping takes longer than that."""
 PIECE_BYTES = 32_768
+NEAR_BYTES = 4096
+"""What is sent at once where others use a server that is near, unless a single key is larger."""
+COPIES_GROWTH = 100.0
+"""What a server's memory may grow by for each byte of a DUMP, which is compressed."""
 _THERE_NOW = frozenset({Result.WRITTEN, Result.REFRESHED})
 
 
@@ -63,6 +69,7 @@ class Writer:
         self._tempo = Tempo(job.batch, 1 if job.policy == "fenced" else NEAR_PIECE)
         self._looked = self._pinged = float("-inf")
         self._unseen_bytes = 0
+        self._growth = COPIES_GROWTH if job.source.type in {"redis", "snapshot"} else 1.0
         self._before: dict[str, guards.Vitals] = {}
         self._fence: Fence | None = None
 
@@ -131,9 +138,10 @@ class Writer:
         while at < len(items):
             self._feel()
             piece, size = [items[at]], items[at].size
+            most = min(NEAR_BYTES if self._tempo.is_near and not self._tempo.alone else PIECE_BYTES, self._spare)
             for item in items[at + 1 : at + self.at_once]:
                 size += item.size
-                if size > PIECE_BYTES:
+                if size > most:
                     break
                 piece.append(item)
             at += len(piece)
@@ -224,6 +232,11 @@ class Writer:
         if pause and self._stop.wait(pause):
             raise Ended(Reason.STOPPED)
 
+    @property
+    def _spare(self) -> float:
+        """How many bytes may be written before the next look."""
+        return ROOM_SHARE / self._growth * min(guards.room(one, self._job) for one in self._placement.vitals.values())
+
     def _guard(self) -> None:
         """End the run where going on would do harm."""
         if self._stop.is_set():
@@ -232,8 +245,8 @@ class Writer:
             raise Ended(Reason.LEASE, "the lease was lost")
         self.in_time()
         now = self._clock()
-        room = min(guards.room(vitals, self._job) for vitals in self._placement.vitals.values())
-        if now - self._looked >= LOOK_SECONDS or self._unseen_bytes > ROOM_SHARE * room:
+        spare = self._spare
+        if now - self._looked >= (LOOK_SECONDS if spare == inf else LIMITED_SECONDS) or self._unseen_bytes > spare:
             self._placement.look()
             self._looked, self._unseen_bytes = now, 0
             self._tempo.alone = self._placement.others < OTHERS_PER_SECOND

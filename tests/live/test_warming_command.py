@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.clusters import Cluster
+from tests.conftest import default_kind
 from tests.databases import PASSWORD, Database
-from tests.servers import KINDS, ROOT, dies_with_us, wait_for
+from tests.servers import KINDS, ROOT, Server, dies_with_us, wait_for
 from tests.warming.program import command, config_of, environment, warm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.servers import Server, StartServer
+    from tests.servers import StartServer
 
 QUERY = "select id, user_name, token from sessions order by seen desc"
 
@@ -30,6 +33,17 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     with Database(request.param) as running:
         running.sessions(500)
         yield running
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A cluster of three primaries with their replicas."""
+    with ExitStack() as servers:
+
+        def start(kind: str = "", *args: str, **options: Any) -> Server:
+            return servers.enter_context(Server(kind or default_kind(), *args, **options))
+
+        yield Cluster(start)
 
 
 def sql_job(database: Database, **settings: Any) -> dict[str, Any]:
@@ -102,6 +116,23 @@ def test_dry_run_writes_nothing_and_shards_share(redis_server: Server, tmp_path:
         total += keys["written"]
         assert client.dbsize() == total
     assert total == 1000
+
+
+@pytest.mark.parametrize("name", ["sessions", "users", "j"])
+def test_a_cluster_warms(name: str, cluster: Cluster, tmp_path: Path) -> None:
+    """Each key goes to the primary of its slot, and the lease to that of its own, whatever the job is called."""
+    path = tmp_path / "some.jsonl"
+    path.write_text("".join(f'{{"id": {n}}}\n' for n in range(300)))
+    job = {"name": name, "source": {"type": "file", "path": str(path)}, "key": f"{name}:{{id}}"}
+    url = "redis://" + ",".join(server.addr for server in cluster.primaries)
+    config = {"targets": [{"name": "main", "topology": "cluster", "url": url}], "warming": {"jobs": [job]}}
+
+    done = warm(tmp_path, config)
+
+    assert (done.code, done.keys) == (0, {"written": 300}), done.err
+    found = [list(server.client().scan_iter(f"{name}:*", 1000)) for server in cluster.primaries]
+    assert all(found)
+    assert sum(map(len, found)) == 300
 
 
 def test_bad_records_make_it_partial(redis_server: Server, tmp_path: Path) -> None:

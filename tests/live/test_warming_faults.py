@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
     from tests.servers import Server, StartServer
 
+COPIES = """
+targets: [{{name: cache, url: "{url}"}}]
+warming: {{jobs: [{{name: copies, source: {{type: redis, url: "{source}"}}, ttl: 10m}}]}}
+"""
 CONFIG = """
 targets: [{{name: cache, url: "{url}"}}]
 warming:
@@ -165,6 +169,28 @@ def test_a_server_that_fills_up(start_server: StartServer, tmp_path: Path) -> No
         assert report.keys["written"] > 100
         assert client.info("stats")["evicted_keys"] == 0
         assert not endless(client)
+
+
+def test_copies_that_are_far_larger_than_what_is_sent(start_server: StartServer, tmp_path: Path) -> None:
+    """A DUMP is compressed: few bytes fill a server, and others' keys stay there nevertheless."""
+    source = start_server().client()
+    for n in range(400):
+        source.set(f"k{n}", b"x" * 200_000)
+    server = start_server(config={"maxmemory": "20mb", "maxmemory-policy": "allkeys-lru"})
+    server.client().mset({f"theirs{n}": "x" * 100 for n in range(1000)})
+    path = tmp_path / "copies.yaml"
+    port = source.connection_pool.connection_kwargs["port"]
+    path.write_text(COPIES.format(url=server.url, source=f"redis://127.0.0.1:{port}"))
+    config = load(path, environ={})
+    [job] = config.warming.jobs
+
+    report = Runner(job, goal_of(config, job), topology_of(target_of(config, job)), threading.Event()).run(
+        Request("test"), Progress()
+    )
+
+    assert (report.outcome, report.reason) == (Outcome.ABORTED, Reason.MEMORY), report
+    assert server.client().info("stats")["evicted_keys"] == 0
+    assert report.keys["written"] > 10
 
 
 def test_a_primary_that_becomes_a_replica(start_server: StartServer, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from benchmarks import warming
 from exporter.topology import topology_of
 from exporter.warming.goals import target_of
-from exporter.warming.placement import Placement
+from exporter.warming.placement import OTHERS_SECONDS, Placement
 from exporter.warming.writer import OTHERS_PER_SECOND
 from tests.databases import Database
 
@@ -32,28 +33,39 @@ def database() -> Iterator[Database]:
         yield running
 
 
-def test_our_own_commands_are_nobody_elses(redis_server: Server) -> None:
-    """However many we send, the server is otherwise idle; and who else sends some is noticed at the next look."""
-    config = warming.config_of(redis_server, Database("sqlite"))
+def placement_on(server: Server, database: Database) -> Placement:
+    """Where a job of the benchmark's configuration would write."""
+    config = warming.config_of(server, database)
     placement = Placement(topology_of(target_of(config, config.warming.jobs[0])), "cache", 0)
     placement.open()
+    return placement
+
+
+def test_our_own_commands_are_nobody_elses(redis_server: Server) -> None:
+    """However many we send, the server is otherwise idle; and who else sends some is noticed at the next look."""
     client = redis_server.client()
-    client.ping()
-    placement.look()
+    client.execute_command("ACL", "SETUSER", "default", "resetkeys", "~k*")
+    with Database("sqlite") as database, closing(placement_on(redis_server, database)) as placement:
 
-    def seen_after(ours: int, theirs: int) -> float:
-        began = time.monotonic()
-        for _ in range(ours):
-            placement.send([(b"k", ("SET", b"k", b"v"))] * 50)
-        for _ in range(theirs):
-            client.get("k")
-        placement.look()
-        return placement.others * (time.monotonic() - began)
+        def seen_after(ours: int, theirs: int, key: bytes = b"k") -> float:
+            began = time.monotonic()
+            for _ in range(ours):
+                placement.send([(key, ("SET", key, b"v"))] * 50)
+            for _ in range(theirs):
+                client.get("k")
+            time.sleep(max(0.0, began + OTHERS_SECONDS - time.monotonic()))
+            placement.look()
+            return placement.others * (time.monotonic() - began)
 
-    assert seen_after(200, 0) < 5
-    assert 490 <= seen_after(200, 500) < 600
-    assert placement.others > OTHERS_PER_SECOND
-    placement.close()
+        client.ping()
+        seen_after(0, 0)
+        assert seen_after(200, 0) < 5
+        assert 490 <= seen_after(200, 500) < 600
+        assert placement.others > OTHERS_PER_SECOND
+        assert seen_after(200, 100, b"refused") >= 90, "what is refused is not counted by the server"
+        client.config_resetstat()
+        assert seen_after(0, 0) > OTHERS_PER_SECOND, "nobody knows"
+        assert seen_after(200, 0) < 5
 
 
 @pytest.mark.slow

@@ -42,7 +42,7 @@ def test_a_server_that_comes_near_gets_small_pieces_at_once() -> None:
 def test_what_is_large_goes_in_smaller_pieces_to_a_near_server_too() -> None:
     """A few of what takes 20 us each would be too much."""
     assert after(Tempo(100), 0.000_080, 0.000_020) == LEAST_PIECE
-    assert after(Tempo(100, near=1), 0.000_080, 0.000_003) == 1
+    assert after(Tempo(100, near=1), 0.000_080, 0.000_003) == 1, "behind a fence"
     assert after(Tempo(100, near=1), 0.002, 0.000_003) == 100
 
 

@@ -161,6 +161,21 @@ def test_nothing_is_read_while_a_batch_is_written() -> None:
     feed.end(function_source("numbers"))
 
 
+def test_a_batch_from_a_near_database_takes_long_and_is_not_asked_for_again() -> None:
+    """Nor does one answer that we had to wait a core for make it far."""
+    now, sizes = 0.0, []
+    late = {3: 0.02, 6: 0.005, 7: 0.005}
+
+    def fetch(most: int) -> list[int]:
+        nonlocal now
+        sizes.append(most)
+        now += late.get(len(sizes), most * 5e-6)
+        return [0] * most if len(sizes) < 12 else []
+
+    list(fetched(fetch, 50, 1000, lambda: now))
+    assert sizes == [50] * 7 + [1000] + [50] * 4
+
+
 @pytest.mark.parametrize(
     ("batch", "seconds", "asked"), [(200, 0.0004, {50}), (200, 0.025, {50, 200}), (10, 0.0004, {10}), (10, 0.025, {10})]
 )
@@ -179,6 +194,6 @@ def test_a_near_database_is_asked_for_little_at_once_and_a_far_one_for_much(
         rows, left[:] = left[:most], left[most:]
         return rows
 
-    assert list(fetched(fetch, batch, lambda: now)) == list(range(1001))
+    assert list(fetched(fetch, 50, batch, lambda: now)) == list(range(1001))
     assert set(sizes) == asked
     assert sizes[-1] == max(asked)

@@ -25,7 +25,7 @@ EVERYTHING = 2**31 - 1
 FEW_ROWS = 50
 """What a database that is near is asked for at once: it works that off in one go, on a core that others may need."""
 FAR_SECONDS = 0.002
-"""A database that takes longer to answer to that is far away, or slow, and is asked for a whole batch at once."""
+"""A database that takes longer to answer to that, twice, is far away or slow, and asked for a whole batch at once."""
 
 
 class SqlSource:
@@ -41,6 +41,11 @@ class SqlSource:
         self._sessions = Sessions(job)
         self._query = Query.parse(job.source.query)
         self._policy = Policy.of(job)
+
+    @property
+    def _few(self) -> int:
+        # SQLite works in this thread, and whoever wants to write there waits for as long as a listing is under way.
+        return self._batch if self._sessions.dialect.name == "sqlite" else FEW_ROWS
 
     def records(self, limit: int, offset: int) -> Iterator[Found]:
         """The rows in the order of the query. Raises SourceError."""
@@ -105,7 +110,7 @@ class SqlSource:
                 try:
                     result = connection.execute(statement, parameters)
                     columns = self._columns(result)
-                    for row in fetched(result.fetchmany, self._batch):
+                    for row in fetched(result.fetchmany, self._few, self._batch):
                         yield dict(zip(columns, row, strict=True))
                     finished = True
                 finally:
@@ -146,13 +151,15 @@ class SqlSource:
 
 
 def fetched(
-    fetch: Callable[[int], Sequence[Row]], batch: int, clock: Callable[[], float] = time.monotonic
+    fetch: Callable[[int], Sequence[Row]], few: int, batch: int, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Row]:
     """Everything that `fetch` gives when it is asked for so many rows again and again: a few of them, or a batch."""
-    few = at_once = min(FEW_ROWS, batch)
-    began = clock()
+    few = at_once = min(few, batch)
+    last, began = 0.0, clock()
     while rows := fetch(at_once):
-        at_once = batch if clock() - began > FAR_SECONDS else few
+        # A whole batch from one that is near takes long, too, and so does a few rows when we have to wait for a core.
+        before, last = last, (clock() - began) * min(1.0, few / len(rows))
+        at_once = batch if min(before, last) > FAR_SECONDS else few
         yield from rows
         began = clock()
 
