@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from exporter.config import Config
 
+T = TypeVar("T")
 DELAY_SECONDS = 0.025
 ROUNDS = 8
 FENCED_PART = 4
@@ -153,23 +154,19 @@ def reader(server: Server, database: Database, keys: int, rounds: int) -> dict[s
             "fenced": partial(fenced, server, database, few),
         }
         for _ in range(rounds):
-            latencies["alone"] += measured(server.port, lambda: time.sleep(1.0))
+            latencies["alone"] += measured(server.port, partial(time.sleep, 1.0))[0]
             for name, work in runs.items():
                 server.client().flushall()
                 other.client().flushall()
-                reports: list[Report] = []
-                latencies.setdefault(name, []).extend(measured(server.port, partial(_into, reports, work)))
-                speeds.setdefault(name, []).append(reports[0].keys["written"] / reports[0].seconds)
+                found, report = measured(server.port, work)
+                latencies.setdefault(name, []).extend(found)
+                speeds.setdefault(name, []).append(report.keys["written"] / report.seconds)
     alone = quantile(latencies["alone"], 99)
     return {
         **{f"reader_{name}_p99_us": quantile(values, 99) for name, values in latencies.items()},
         **{f"reader_{name}_p99_ratio": round(quantile(latencies[name], 99) / alone, 2) for name in runs},
         **{f"reader_{name}_keys_per_second": round(statistics.harmonic_mean(speeds[name])) for name in runs},
     }
-
-
-def _into(reports: list[Report], work: Callable[[], Report]) -> None:
-    reports.append(work())
 
 
 def fenced(server: Server, database: Database, limit: int) -> Report:
@@ -198,16 +195,15 @@ def config_of(server: Server, database: Database, policy: str = "nx", rate_limit
         return load(path, environ={})
 
 
-def measured(port: int, work: Callable[[], object]) -> list[float]:
-    """Latencies of single GETs, one every half millisecond, while `work` runs."""
+def measured(port: int, work: Callable[[], T]) -> tuple[list[float], T]:
+    """Latencies of single GETs (microseconds), one every half millisecond, while `work` runs; and what that gives."""
     command = [sys.executable, "-c", READER, str(port)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.readline()
-    work()
+    done = work()
     out, _ = process.communicate("end\n", timeout=10)
-    found: list[float] = json.loads(out)
-    return found
+    return json.loads(out), done
 
 
 def quantile(values: list[float], percent: int) -> float:

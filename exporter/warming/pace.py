@@ -12,6 +12,8 @@ OPENS_AFTER = 3
 LEAST_PIECE = 4
 NEAR_PIECE = 5
 ALONE_PIECE = 32
+PIECE_BYTES = 32_768
+NEAR_BYTES = 4096
 WORK_SHARE = 0.3
 LEAST_WORK_SECONDS = 50e-6
 ALONE_WORK_SECONDS = 300e-6
@@ -73,6 +75,11 @@ class Tempo:
         """How many keys to send at once."""
         return max(1, min(int(self._size), self._limit))
 
+    @property
+    def bytes(self) -> int:
+        """How many bytes to send at once, unless a single key is larger."""
+        return NEAR_BYTES if self._is_near and not self.alone else PIECE_BYTES
+
     def idle(self, seconds: float) -> None:
         """How long the server took to answer when there was nothing to do."""
         self._lately.append(seconds)
@@ -94,13 +101,12 @@ class Tempo:
             self._size = min(self._limit, self._size * GROWS + 1)
 
     @property
-    def is_near(self) -> bool:
-        """Whether the work of a piece cannot be told from chance."""
+    def _is_near(self) -> bool:
         return self._share * self._quickest <= LEAST_WORK_SECONDS
 
     @property
     def _limit(self) -> int:
-        if not self.is_near:
+        if not self._is_near:
             return self._most
         return min(ALONE_PIECE, self._most) if self.alone else self._near
 

@@ -40,9 +40,6 @@ KEY_BYTES = 128
 PING_SECONDS = 0.05
 SHORT_SECONDS = 0.001
 """Waits that are shorter come later: sleeping takes longer than that."""
-PIECE_BYTES = 32_768
-NEAR_BYTES = 4096
-"""What is sent at once where others use a server that is near, unless a single key is larger."""
 COPIES_GROWTH = 100.0
 """What a server's memory may grow by for each byte of a DUMP, which is compressed."""
 _THERE_NOW = frozenset({Result.WRITTEN, Result.REFRESHED})
@@ -69,6 +66,8 @@ class Writer:
         self._tempo = Tempo(job.batch, 1 if job.policy == "fenced" else NEAR_PIECE)
         self._looked = self._pinged = float("-inf")
         self._unseen_bytes = 0
+        self._spare = 0.0
+        """How many bytes may be written before the next look."""
         self._growth = COPIES_GROWTH if job.source.type in {"redis", "snapshot"} else 1.0
         self._before: dict[str, guards.Vitals] = {}
         self._fence: Fence | None = None
@@ -77,7 +76,7 @@ class Writer:
         """Where to write, as long as `lease` is held. Raises Ended, NodeError."""
         self._placement, self._lease, self._fence = placement, lease, fence
         self._before = dict(placement.vitals)
-        self._looked = self._clock()
+        self._seen(self._clock())
         self._guard()
         try:
             if fence is not None:
@@ -138,7 +137,7 @@ class Writer:
         while at < len(items):
             self._feel()
             piece, size = [items[at]], items[at].size
-            most = min(NEAR_BYTES if self._tempo.is_near and not self._tempo.alone else PIECE_BYTES, self._spare)
+            most = min(self._tempo.bytes, self._spare)
             for item in items[at + 1 : at + self.at_once]:
                 size += item.size
                 if size > most:
@@ -232,10 +231,12 @@ class Writer:
         if pause and self._stop.wait(pause):
             raise Ended(Reason.STOPPED)
 
-    @property
-    def _spare(self) -> float:
-        """How many bytes may be written before the next look."""
-        return ROOM_SHARE / self._growth * min(guards.room(one, self._job) for one in self._placement.vitals.values())
+    def _seen(self, now: float) -> None:
+        """What follows from a look at the servers."""
+        self._looked, self._unseen_bytes = now, 0
+        room = min(guards.room(vitals, self._job) for vitals in self._placement.vitals.values())
+        self._spare = ROOM_SHARE * room / self._growth
+        self._tempo.alone = self._placement.others < OTHERS_PER_SECOND
 
     def _guard(self) -> None:
         """End the run where going on would do harm."""
@@ -245,11 +246,10 @@ class Writer:
             raise Ended(Reason.LEASE, "the lease was lost")
         self.in_time()
         now = self._clock()
-        spare = self._spare
-        if now - self._looked >= (LOOK_SECONDS if spare == inf else LIMITED_SECONDS) or self._unseen_bytes > spare:
+        age = LOOK_SECONDS if self._spare == inf else LIMITED_SECONDS
+        if now - self._looked >= age or self._unseen_bytes > self._spare:
             self._placement.look()
-            self._looked, self._unseen_bytes = now, 0
-            self._tempo.alone = self._placement.others < OTHERS_PER_SECOND
+            self._seen(now)
         for addr, vitals in self._placement.vitals.items():
             reason = guards.refusal(vitals, self._before[addr], self._job)
             if reason is not None:
