@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from exporter.config import load
+from exporter.config.warming_checks import PYTHON_GROUP
+from exporter.errors import ConfigError
 from exporter.warming import hotset
 from exporter.warming.feed import Feed
 from exporter.warming.hotset import SavedKey
@@ -89,6 +92,26 @@ def failing(limit: int) -> Iterator[Any]:
 def function_source(name: str) -> FunctionSource:
     """A source that calls a function of this module."""
     return FunctionSource(job_of({"type": "python", "call": f"{__name__}:{name}"}))
+
+
+def test_a_function_by_its_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed package may name its function; a name that no package has is refused with the configuration."""
+    metadata = tmp_path / "shop-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: shop\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[{PYTHON_GROUP}]\nshop-sessions = {__name__}:numbers\n")
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "targets: [{name: cache, url: redis://127.0.0.1:1}]\nwarming: {jobs: [{name: j, key: 's:{id}', "
+        "source: {type: python, call: shop-sessions}}]}\n"
+    )
+    with pytest.raises(ConfigError, match=r"jobs\[0\]\.source\.call: must be .* an entry point"):
+        load(path, environ={})
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    [job] = load(path, environ={}).warming.jobs
+
+    assert list(FunctionSource(job).records(2, 0))[:2] == [{"id": 0}, {"id": 1}]
 
 
 def test_functions() -> None:
